@@ -1,0 +1,213 @@
+//! The inbox, the outbox and the ledger's entries.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    AttemptId, Digest, EventId, Micros, Name, PipelineRunId, StepRunId, canonical,
+    record::{Actor, AttemptResult},
+};
+
+/// An entry of the inbox: something happened or was asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Derived from `identity`: a second delivery of the same event is dropped.
+    pub id: EventId,
+    /// The project.
+    pub project: Name,
+    /// What makes two deliveries the same event.
+    pub identity: String,
+    /// Who caused it.
+    pub actor: Actor,
+    /// What happened.
+    pub body: EventBody,
+    /// When it was received.
+    pub received_at: Micros,
+}
+
+impl Event {
+    /// Makes an event whose id follows from project and identity.
+    pub fn new(project: Name, identity: String, actor: Actor, body: EventBody, received_at: Micros) -> Self {
+        let id = EventId::derived(&[project.as_str(), &identity]);
+        Self { id, project, identity, actor, body, received_at }
+    }
+}
+
+/// What can arrive in the inbox.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "type")]
+pub enum EventBody {
+    /// A dataset has a new accepted version.
+    DatasetVersion {
+        /// The dataset.
+        dataset: Name,
+        /// The version.
+        version: u32,
+    },
+    /// Everything was idle; `epoch` names the quiet period.
+    Idle {
+        /// Counts the quiet periods.
+        epoch: u64,
+    },
+    /// A cron trigger is due.
+    Due {
+        /// The pipeline.
+        pipeline: Name,
+        /// The trigger.
+        trigger: Name,
+        /// The instant it was due.
+        at: Micros,
+    },
+    /// Somebody asked for a run.
+    Start {
+        /// The pipeline.
+        pipeline: Name,
+        /// Parameters on top of the defaults.
+        parameters: serde_json::Map<String, Value>,
+    },
+    /// Somebody asked to end a run.
+    Cancel {
+        /// The run.
+        run: PipelineRunId,
+    },
+    /// Somebody asked to go on from the failed steps.
+    Retry {
+        /// The run.
+        run: PipelineRunId,
+    },
+    /// Somebody closed a trigger's breaker.
+    ResetBreaker {
+        /// The pipeline.
+        pipeline: Name,
+        /// The trigger.
+        trigger: Name,
+    },
+    /// The executor resolved a step's Python environment.
+    Prepared {
+        /// The step run.
+        step_run: StepRunId,
+        /// The lock's digest, or why there is none.
+        outcome: Result<Digest, PrepareFailure>,
+    },
+    /// An attempt ended.
+    AttemptEnded {
+        /// The attempt.
+        attempt: AttemptId,
+        /// How.
+        result: AttemptResult,
+    },
+}
+
+/// Why an environment could not be resolved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrepareFailure {
+    /// The resolver's own words and what to do.
+    pub reason: String,
+    /// Whether trying again could help (no network).
+    pub retryable: bool,
+}
+
+/// An outgoing action, carried out by a dispatcher under its key, at least once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Action {
+    /// The idempotency key: carrying it out twice has the effect of once.
+    pub key: String,
+    /// The project.
+    pub project: Name,
+    /// What to do.
+    pub body: ActionBody,
+}
+
+/// What a dispatcher can be asked to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "type")]
+pub enum ActionBody {
+    /// Resolve the Python environment of a step; answers with [`EventBody::Prepared`].
+    Prepare {
+        /// The step run.
+        step_run: StepRunId,
+        /// Counts tries, so that a retry has its own key.
+        round: u32,
+    },
+    /// Start an attempt; answers with [`EventBody::AttemptEnded`] when it ended.
+    StartAttempt {
+        /// The attempt.
+        attempt: AttemptId,
+    },
+    /// End an attempt: TERM, then KILL.
+    StopAttempt {
+        /// The attempt.
+        attempt: AttemptId,
+    },
+}
+
+/// An entry of the ledger. Its canonical bytes are the leaf of the Merkle tree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerEntry {
+    /// When, to the microsecond.
+    pub at: Micros,
+    /// The project.
+    pub project: Name,
+    /// Who.
+    pub actor: Actor,
+    /// What kind of fact: see [`LedgerKind`].
+    pub kind: LedgerKind,
+    /// What it is about: `Dataset/arrivals@3`, `run train-7`, `model flights@4`.
+    pub subject: String,
+    /// The digest of the canonical body, which is stored beside the entry and may be erased.
+    pub body: Digest,
+}
+
+impl LedgerEntry {
+    /// Returns the leaf bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        canonical::to_bytes(self)
+    }
+}
+
+/// The facts that enter the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LedgerKind {
+    /// A revision was applied; the body is the [`super::Revision`].
+    Revision,
+    /// An object was deleted.
+    Deletion,
+    /// A dataset version was observed; the body is the [`super::DatasetVersion`].
+    DatasetVersion,
+    /// An event was acted on.
+    Event,
+    /// A pipeline run began; the body is the [`super::PipelineRun`] at that time.
+    RunBegan,
+    /// A pipeline run ended; the body is the run with its steps and their outputs.
+    RunEnded,
+    /// A tracking run ended; the body is a [`super::RunSeal`].
+    RunSeal,
+    /// A model version was registered; the body is the version's identity and OCI manifest digest.
+    ModelVersion,
+    /// An alias moved.
+    Alias,
+    /// A token was made or revoked.
+    Access,
+    /// A trigger's breaker opened or was closed.
+    Breaker,
+}
+
+impl LedgerKind {
+    /// Returns the written form.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Revision => "revision",
+            Self::Deletion => "deletion",
+            Self::DatasetVersion => "dataset-version",
+            Self::Event => "event",
+            Self::RunBegan => "run-began",
+            Self::RunEnded => "run-ended",
+            Self::RunSeal => "run-seal",
+            Self::ModelVersion => "model-version",
+            Self::Alias => "alias",
+            Self::Access => "access",
+            Self::Breaker => "breaker",
+        }
+    }
+}

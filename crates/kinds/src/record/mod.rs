@@ -1,0 +1,19 @@
+//! The facts the store keeps and every crate shares.
+//!
+//! A record is plain data with a JSON form that is stable once released. Records that the ledger covers are hashed in
+//! their canonical form; a field that may be absent in old rows needs `#[serde(default)]` *and* must be skipped when
+//! empty, or old digests change.
+
+mod data;
+mod execution;
+mod ledger;
+mod model;
+mod object;
+mod tracking;
+
+pub use data::*;
+pub use execution::*;
+pub use ledger::*;
+pub use model::*;
+pub use object::*;
+pub use tracking::*;
