@@ -1,0 +1,116 @@
+//! The handle that everybody holds, and how it is opened.
+
+use std::{fmt, path::PathBuf, str::FromStr};
+
+use futures_util::future::BoxFuture;
+
+use crate::{StoreError, Tx, postgres::PostgresStore, sqlite::SqliteStore};
+
+/// Where the metadata lives.
+#[derive(Clone, PartialEq, Eq)]
+pub enum StoreUrl {
+    /// A file; its folder is made if need be.
+    Sqlite(PathBuf),
+    /// `postgres://user:password@host/database`.
+    Postgres(String),
+}
+
+/// Why a text does not say where a store is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a database is written postgres://user@host/database or sqlite:path/to/windlass.db")]
+pub struct StoreUrlError;
+
+impl FromStr for StoreUrl {
+    type Err = StoreUrlError;
+
+    fn from_str(text: &str) -> Result<Self, StoreUrlError> {
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return Ok(Self::Postgres(text.to_owned()));
+        }
+        match text.strip_prefix("sqlite:") {
+            Some(path) if !path.is_empty() => Ok(Self::Sqlite(path.strip_prefix("//").unwrap_or(path).into())),
+            _ => Err(StoreUrlError),
+        }
+    }
+}
+
+impl fmt::Debug for StoreUrl {
+    /// Leaves the password out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Postgres(url) => {
+                let rest = url.rsplit_once('@').map_or("…", |(_, host)| host);
+                write!(f, "postgres://…@{rest}")
+            }
+        }
+    }
+}
+
+/// The metadata store: a cheap handle, shared by cloning.
+#[derive(Clone)]
+pub struct Store {
+    engine: Engine,
+}
+
+#[derive(Clone)]
+enum Engine {
+    Sqlite(SqliteStore),
+    Postgres(PostgresStore),
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.engine {
+            Engine::Sqlite(_) => f.write_str("Store(SQLite)"),
+            Engine::Postgres(_) => f.write_str("Store(PostgreSQL)"),
+        }
+    }
+}
+
+impl Store {
+    /// Opens the store, brings its schema up to date, and refuses one that a newer Windlass made.
+    pub async fn open(url: &StoreUrl) -> Result<Self, StoreError> {
+        let engine = match url {
+            StoreUrl::Sqlite(path) => Engine::Sqlite(SqliteStore::open(path).await?),
+            StoreUrl::Postgres(url) => Engine::Postgres(PostgresStore::open(url).await?),
+        };
+        Ok(Self { engine })
+    }
+
+    /// Runs `work` in a write transaction; the answer comes when the commit is on disk.
+    ///
+    /// `work` may be run again (PostgreSQL could not order it among others, or a member of its group failed), so it
+    /// must be repeatable: it captures values and clones them. Waiting for anything but the transaction inside it holds
+    /// up every other writer. Once handed over, a write is carried out even where its caller goes away.
+    pub async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + Sync + 'static,
+    {
+        match &self.engine {
+            Engine::Sqlite(store) => store.write(work).await,
+            Engine::Postgres(store) => store.write(work).await,
+        }
+    }
+
+    /// Runs `work` over an unchanging view of the store as of its first statement; it sees every write answered before.
+    pub async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + Sync + 'static,
+    {
+        match &self.engine {
+            Engine::Sqlite(store) => store.read(work).await,
+            Engine::Postgres(store) => store.read(work).await,
+        }
+    }
+
+    /// Ends all connections once what was handed over is done; later calls answer [`StoreError::Closed`].
+    pub async fn close(&self) {
+        match &self.engine {
+            Engine::Sqlite(store) => store.close().await,
+            Engine::Postgres(store) => store.close().await,
+        }
+    }
+}

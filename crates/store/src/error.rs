@@ -1,0 +1,131 @@
+//! What can go wrong in the store, in words that do not depend on the database.
+
+use std::path::PathBuf;
+
+/// Why the store did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// What is there already, or changed meanwhile, forbids it.
+    #[error("conflict: {what}")]
+    Conflict {
+        /// What is in the way.
+        what: String,
+    },
+    /// There is no such thing.
+    #[error("{what} does not exist")]
+    NotFound {
+        /// What was looked for.
+        what: String,
+    },
+    /// The value cannot be stored.
+    #[error("cannot be stored: {what}")]
+    Invalid {
+        /// What is wrong with it, and what would be right.
+        what: String,
+    },
+    /// The database was written by a newer Windlass.
+    #[error(
+        "the database has schema {found}, this Windlass knows {known}: use a newer Windlass, or another data folder"
+    )]
+    Newer {
+        /// The newest migration in the database.
+        found: u32,
+        /// The newest migration this program knows.
+        known: u32,
+    },
+    /// What was read cannot be what was written.
+    #[error("the database is damaged: {what}")]
+    Corrupt {
+        /// Where, and what was found.
+        what: String,
+    },
+    /// Others hold what is needed; trying again later can help.
+    #[error("the database is busy")]
+    Busy,
+    /// No space is left. Nothing that was acknowledged is lost.
+    #[error("no space is left for the database: free some; nothing that was acknowledged is lost")]
+    DiskFull,
+    /// The database may be read but not written.
+    #[error("the database cannot be written: its folder or file is read-only")]
+    ReadOnly,
+    /// The database file or its folder cannot be used.
+    #[error("failed to open `{path}`")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The store was closed, or its process is ending.
+    #[error("the store is closed")]
+    Closed,
+    /// Anything else that the database said.
+    #[error("the database failed")]
+    Database(#[source] sqlx::Error),
+}
+
+impl StoreError {
+    /// Says that `what` does not exist.
+    pub fn not_found(what: impl Into<String>) -> Self {
+        Self::NotFound { what: what.into() }
+    }
+
+    /// Says that `what` is in the way.
+    pub fn conflict(what: impl Into<String>) -> Self {
+        Self::Conflict { what: what.into() }
+    }
+
+    /// Says that `what` was read and cannot be right.
+    pub fn corrupt(what: impl Into<String>) -> Self {
+        Self::Corrupt { what: what.into() }
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::Database(database) => {
+                let code = database.code().unwrap_or_default();
+                let message = database.message();
+                let known = if database.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some() {
+                    sqlite(code.parse().unwrap_or(0), message)
+                } else {
+                    postgres(&code, message)
+                };
+                known.unwrap_or(Self::Database(error))
+            }
+            sqlx::Error::PoolTimedOut => Self::Busy,
+            sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => Self::Closed,
+            sqlx::Error::Io(io) if io.kind() == std::io::ErrorKind::StorageFull => Self::DiskFull,
+            _ => Self::Database(error),
+        }
+    }
+}
+
+/// Returns what an (extended) result code of SQLite means to us: <https://sqlite.org/rescode.html>.
+fn sqlite(code: i32, message: &str) -> Option<StoreError> {
+    // SQLITE_IOERR_SHMSIZE: the shared-memory file could not grow, which happens only on a full disk.
+    const SHMSIZE: i32 = 10 | (19 << 8);
+    match (code, code & 0xff) {
+        (SHMSIZE, _) | (_, 13) => Some(StoreError::DiskFull),
+        (_, 5 | 6) => Some(StoreError::Busy),
+        (_, 8) => Some(StoreError::ReadOnly),
+        (_, 11 | 26) => Some(StoreError::corrupt(message)),
+        (_, 19) => Some(StoreError::conflict(message)),
+        _ => None,
+    }
+}
+
+/// Returns what an SQLSTATE means to us: PostgreSQL documentation, appendix A.
+fn postgres(code: &str, message: &str) -> Option<StoreError> {
+    match code {
+        // Serialisation failure, deadlock, lock not available, too many connections, starting up, shutting down.
+        "40001" | "40P01" | "55P03" | "53300" | "57P03" | "57P01" => Some(StoreError::Busy),
+        "53100" => Some(StoreError::DiskFull),
+        "25006" => Some(StoreError::ReadOnly),
+        "XX001" | "XX002" => Some(StoreError::corrupt(message)),
+        code if code.starts_with("23") => Some(StoreError::conflict(message)),
+        _ => None,
+    }
+}

@@ -1,0 +1,111 @@
+//! The store on PostgreSQL: a pool, serialisable transactions, and running again those that could not be ordered.
+
+use std::{str::FromStr, time::Duration};
+
+use futures_util::future::BoxFuture;
+use sqlx::{
+    ConnectOptions as _, PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use crate::{StoreError, Tx, migrate, tx::Connection};
+
+/// How often a transaction that lost against others is run again.
+const BUSY_TRIES: u32 = 40;
+/// How often a transaction that met a duplicate is run again: the other's row is then visible to it.
+const CONFLICT_TRIES: u32 = 3;
+const CONNECTIONS: u32 = 16;
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
+
+#[derive(Clone)]
+pub(crate) struct PostgresStore {
+    pool: PgPool,
+}
+
+impl PostgresStore {
+    pub(crate) async fn open(url: &str) -> Result<Self, StoreError> {
+        let options = PgConnectOptions::from_str(url)?
+            .application_name("windlass")
+            .statement_cache_capacity(512)
+            .disable_statement_logging();
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire(true)
+            .connect_with(options)
+            .await?;
+        let mut transaction = pool.begin().await?;
+        migrate::postgres(&mut transaction).await?;
+        transaction.commit().await?;
+        Ok(Self { pool })
+    }
+
+    pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + Sync + 'static,
+    {
+        let pool = self.pool.clone();
+        // On a task of its own, so that a caller that goes away does not withdraw a write half-way.
+        let task = tokio::spawn(async move {
+            let mut tries = 0;
+            loop {
+                tries += 1;
+                let again = match attempt(&pool, &work).await {
+                    Err(StoreError::Busy) if tries < BUSY_TRIES => true,
+                    Err(StoreError::Conflict { .. }) if tries < CONFLICT_TRIES => true,
+                    answer => return answer,
+                };
+                debug_assert!(again);
+                tokio::time::sleep(pause(tries)).await;
+            }
+        });
+        match task.await {
+            Ok(answer) => answer,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => Err(StoreError::Closed),
+        }
+    }
+
+    pub(crate) async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>>,
+    {
+        let transaction = self.pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+        let mut tx = Tx { connection: Connection::Postgres(transaction) };
+        let answer = work(&mut tx).await?;
+        finish(tx).await?;
+        Ok(answer)
+    }
+
+    pub(crate) async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+async fn attempt<T, F>(pool: &PgPool, work: &F) -> Result<T, StoreError>
+where
+    F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>>,
+{
+    let transaction = pool.begin_with("BEGIN ISOLATION LEVEL SERIALIZABLE").await?;
+    let mut tx = Tx { connection: Connection::Postgres(transaction) };
+    let answer = work(&mut tx).await?;
+    finish(tx).await?;
+    Ok(answer)
+}
+
+async fn finish(tx: Tx) -> Result<(), StoreError> {
+    match tx.connection {
+        Connection::Postgres(transaction) => Ok(transaction.commit().await?),
+        Connection::Writer(_) | Connection::Reader(_) => unreachable!("opened on PostgreSQL above"),
+    }
+}
+
+/// Returns how long to wait before try `tries + 1`: longer each time, and different for those that met each other.
+fn pause(tries: u32) -> Duration {
+    let mut random = [0];
+    // Without randomness the waits are merely equal.
+    let _ = getrandom::fill(&mut random);
+    let longest = 1000_u64 << tries.min(6);
+    Duration::from_micros(longest * u64::from(random[0]) / 255)
+}
