@@ -1,1 +1,8 @@
-//! api
+//! The native API as both sides see it: its types, its tokens, and the client.
+//!
+//! Nothing here knows the server's insides; the client speaks through `net`.
+
+pub mod token;
+mod types;
+
+pub use types::*;

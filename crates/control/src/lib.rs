@@ -1,5 +1,50 @@
 //! The control loop: inbox → decide → commit state, ledger and outbox in one transaction → dispatch.
+//!
+//! Events and commands enter an inbox. One task takes them in order, asks `plan` (which decides purely), and writes
+//! the whole decision in one transaction: state, ledger rows, outgoing actions, and that the event was answered. A
+//! dispatcher carries the actions out under idempotency keys; their results are events again. So a `kill -9` anywhere
+//! loses and doubles nothing: what was not committed did not happen, and what is repeated is recognised.
+//!
+//! This crate owns the trait [`Executor`]; it does not know HTTP, Kubernetes or processes.
 
+mod active;
+mod clock;
+mod commit;
+mod core;
+mod dispatch;
+mod error;
 mod executor;
+mod handle;
+mod idle;
+mod jobs;
+mod moves;
+mod objects;
+mod requests;
+mod timers;
+mod versions;
+mod watch;
+mod why;
 
+pub use clock::{Clock, SystemClock};
+pub use core::{Change, Control, Settings};
+pub use error::ControlError;
 pub use executor::{Executor, Job, JobInput, JobItem, LogChunk, PrepareRequest, ResultSink, TrackingContext};
+pub use jobs::{attempt_of_token, attempt_token};
+pub use objects::{Wanted, users_of};
+pub use requests::state_word;
+pub use why::Why;
+
+/// Returns an error with its causes, in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}

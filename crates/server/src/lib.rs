@@ -1,1 +1,26 @@
-//! server
+//! The server's HTTP side: native API, MLflow's dialect, and who may knock.
+//!
+//! Thin by intent: parse a request into types, call one function of `control` or `store`, show the result. A dialect
+//! stops here. This crate does not know Kubernetes, processes, or how anything is decided.
+
+mod auth;
+mod error;
+mod mlflow;
+mod native;
+mod principal;
+mod serve;
+mod state;
+
+use axum::response::{IntoResponse, Response};
+
+pub use principal::{AttemptContext, Principal};
+pub use serve::{ServeError, bind, router, serve};
+pub use state::{AppState, ServerSettings};
+
+/// Shows a refusal of the door in the dialect of the path it was for.
+fn mlflow_or_native(path: &str, refusal: error::ApiError) -> Response {
+    if path.starts_with("/api/v1/") || !mlflow::is_mlflow_path(path) {
+        return refusal.into_response();
+    }
+    mlflow::refuse(refusal)
+}

@@ -1,0 +1,128 @@
+//! Requests and answers of the native API, `/api/v1/…`. Both sides use these types and nothing else.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use windlass_kinds::{
+    Digest, PipelineRunId,
+    manifest::{Manifest, Resolved},
+    record::{ModelVersion, PipelineRun, RegisteredModel, StepRun},
+};
+
+/// The error body of every refusal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// A word that programs may match on: `not-found`, `in-use`, `stale`, `invalid`, `forbidden`, ….
+    pub code: String,
+    /// What is wrong, with its causes.
+    pub message: String,
+    /// What would be right.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// Mistakes in manifests, with their place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<windlass_kinds::Finding>,
+}
+
+/// `GET /api/v1/status`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The server's version.
+    pub version: String,
+    /// Whether everything is idle.
+    pub idle: bool,
+    /// Why not, for people.
+    pub busy: Vec<String>,
+    /// The database: `sqlite` or `postgres`.
+    pub database: String,
+}
+
+/// One manifest with what its paths meant, as `plan` and `apply` take it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WantedManifest {
+    /// The manifest.
+    pub manifest: Manifest,
+    /// What its paths meant on the client's machine. Code must be in the content store before `apply`.
+    pub resolved: Resolved,
+}
+
+/// `POST /api/v1/plan` and `POST /api/v1/apply`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ApplyRequest {
+    /// The manifests.
+    pub manifests: Vec<WantedManifest>,
+    /// The fingerprint of the state a stored plan was made from; refused as stale where it is another now.
+    #[serde(default)]
+    pub fingerprint: Option<Digest>,
+}
+
+/// `POST /api/v1/pipelines/{name}/start`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StartRequest {
+    /// Parameters on top of the pipeline's defaults.
+    #[serde(default)]
+    pub parameters: Map<String, Value>,
+    /// Makes a repeated request the same; random where the client does not care.
+    pub identity: String,
+}
+
+/// The answer to a start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartAnswer {
+    /// The run that begins, or began at the first such request.
+    pub run: PipelineRunId,
+}
+
+/// `GET /api/v1/runs/{run}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunDetail {
+    /// The run.
+    pub run: PipelineRun,
+    /// Its steps, in the order of the file.
+    pub steps: Vec<StepRun>,
+}
+
+/// `GET /api/v1/models/{name}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelDetail {
+    /// The model.
+    pub model: RegisteredModel,
+    /// Its versions, oldest first.
+    pub versions: Vec<ModelVersion>,
+}
+
+/// A piece of a step's log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogAnswer {
+    /// The text.
+    pub text: String,
+    /// Where the next piece begins.
+    pub next: u64,
+    /// Whether nothing will follow.
+    pub complete: bool,
+    /// Which attempt it is of, from 1; 0 where none began yet.
+    pub attempt: u32,
+}
+
+/// `POST /api/v1/tokens`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenRequest {
+    /// A name for people.
+    pub name: String,
+    /// The project it is good for; all where absent.
+    #[serde(default)]
+    pub project: Option<windlass_kinds::Name>,
+    /// What it may do.
+    pub role: windlass_kinds::manifest::Role,
+    /// For how long, in seconds; for ever where absent.
+    #[serde(default)]
+    pub seconds: Option<u64>,
+}
+
+/// A new token: the only time its secret is shown.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenAnswer {
+    /// What is kept of it.
+    pub token: windlass_kinds::record::Token,
+    /// The secret.
+    pub secret: String,
+}

@@ -1,0 +1,195 @@
+//! Runs that may still move, in memory beside the store.
+//!
+//! The control loop is the only one that decides, so what it wrote last is what the store holds. After any failed
+//! write the copy is thrown away and read again: memory is never ahead of the store.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use windlass_kinds::{
+    Kind, Micros, PipelineRunId,
+    manifest::{PipelineSpec, Resolved, Spec},
+    record::{PipelineRun, PipelineRunState, Revision, StepState},
+};
+use windlass_plan::pipeline::RunState;
+use windlass_store::{Store, StoreError};
+
+use crate::idle::{Activity, RunScene, run_scene};
+
+/// One run with the revision it runs at.
+#[derive(Debug, Clone)]
+pub(crate) struct Active {
+    pub(crate) state: RunState,
+    pub(crate) spec: Arc<PipelineSpec>,
+    pub(crate) resolved: Arc<Resolved>,
+}
+
+/// All runs that are not final, and when to look at them again.
+#[derive(Debug, Default)]
+pub(crate) struct ActiveRuns {
+    runs: BTreeMap<PipelineRunId, Active>,
+    /// Runs that begin with the commit being written.
+    beginning: Vec<Active>,
+    /// When each run asked to be looked at again.
+    pub(crate) wakes: BTreeMap<PipelineRunId, Micros>,
+}
+
+impl ActiveRuns {
+    /// Reads all runs that are not final.
+    pub(crate) async fn load(store: &Store) -> Result<Self, StoreError> {
+        let runs = store.read(|tx| Box::pin(async move { tx.pipeline_runs_active().await })).await?;
+        let mut active = Self::default();
+        for run in runs {
+            let id = run.id.clone();
+            active.runs.insert(id, load_run(store, run).await?);
+        }
+        Ok(active)
+    }
+
+    /// Takes a run out to decide over it; a final one (to be retried) is read from the store.
+    pub(crate) async fn take(&mut self, store: &Store, id: &PipelineRunId) -> Result<Option<Active>, StoreError> {
+        if let Some(active) = self.runs.remove(id) {
+            return Ok(Some(active));
+        }
+        let wanted = id.clone();
+        let run = store
+            .read(move |tx| {
+                let id = wanted.clone();
+                Box::pin(async move { tx.pipeline_run_get(&id).await })
+            })
+            .await?;
+        match run {
+            None => Ok(None),
+            Some(run) => load_run(store, run).await.map(Some),
+        }
+    }
+
+    /// Puts a run back after its decision was written; a final one is let go.
+    pub(crate) fn put(&mut self, active: Active) {
+        let id = active.state.run.id.clone();
+        if active.state.run.state.is_final() {
+            self.wakes.remove(&id);
+        } else {
+            self.runs.insert(id, active);
+        }
+    }
+
+    /// Notes a run that begins with the commit being put together.
+    pub(crate) fn begun(&mut self, active: Active) {
+        self.beginning.push(active);
+    }
+
+    /// Takes over the noted runs where their commit was written, else forgets them.
+    pub(crate) fn begun_settled(&mut self, written: bool) {
+        for active in std::mem::take(&mut self.beginning) {
+            if written {
+                self.put(active);
+            }
+        }
+    }
+
+    /// Returns the runs' ids, oldest first.
+    pub(crate) fn ids(&self) -> Vec<PipelineRunId> {
+        let mut runs: Vec<_> = self.runs.values().map(|active| &active.state.run).collect();
+        runs.sort_by_key(|run| (run.created_at, run.number));
+        runs.into_iter().map(|run| run.id.clone()).collect()
+    }
+
+    /// Returns how many runs of the same pipeline were created before `run` and are not final.
+    pub(crate) fn before(&self, run: &PipelineRun) -> u32 {
+        let earlier = self.runs.values().filter(|other| {
+            let other = &other.state.run;
+            other.project == run.project && other.pipeline == run.pipeline && other.number < run.number
+        });
+        u32::try_from(earlier.count()).unwrap_or(u32::MAX)
+    }
+
+    /// Returns how many attempts are running.
+    pub(crate) fn running_attempts(&self) -> usize {
+        self.runs.values().map(|active| running_steps(&active.state)).sum()
+    }
+
+    /// Returns how each run stands, oldest first.
+    pub(crate) fn scenes(&self) -> Vec<RunScene> {
+        self.ids()
+            .iter()
+            .filter_map(|id| self.runs.get(id))
+            .map(|active| run_scene(&active.state.run, self.activity(active)))
+            .collect()
+    }
+
+    fn activity(&self, active: &Active) -> Activity {
+        let run = &active.state.run;
+        if run.state == PipelineRunState::Pending {
+            let behind = self.runs.values().any(|other| {
+                let other_run = &other.state.run;
+                other_run.pipeline == run.pipeline
+                    && other_run.project == run.project
+                    && other_run.number < run.number
+                    && awaits_idle(other)
+            });
+            return if behind { Activity::Behind } else { Activity::Moving };
+        }
+        if awaits_idle(active) { Activity::AwaitsIdle } else { Activity::Moving }
+    }
+}
+
+/// Returns how many steps of a run have an attempt going on.
+pub(crate) fn running_steps(state: &RunState) -> usize {
+    state.steps.iter().filter(|step| step.state == StepState::Running).count()
+}
+
+/// Returns whether all a running run waits for is idle: nothing moves, and a step that waits for idle has all it needs.
+fn awaits_idle(active: &Active) -> bool {
+    let steps = &active.state.steps;
+    let moving = steps.iter().any(|step| {
+        matches!(step.state, StepState::Preparing | StepState::Ready | StepState::Running)
+    });
+    if moving || active.state.run.state != PipelineRunState::Running {
+        return false;
+    }
+    steps.iter().any(|step| {
+        step.state == StepState::Waiting
+            && active.spec.steps.iter().any(|spec| {
+                spec.name == step.step
+                    && spec.wait_idle
+                    && windlass_plan::pipeline::predecessors(spec)
+                        .iter()
+                        .all(|name| steps.iter().filter(|other| other.step == *name).all(|other| other.state.is_final()))
+            })
+    })
+}
+
+/// Reads what a run needs to be decided over.
+async fn load_run(store: &Store, run: PipelineRun) -> Result<Active, StoreError> {
+    let wanted = run.clone();
+    let (revision, steps, attempts) = store
+        .read(move |tx| {
+            let run = wanted.clone();
+            Box::pin(async move {
+                let revision = tx.revision_get(&run.project, Kind::Pipeline, &run.pipeline, run.revision).await?;
+                let steps = tx.step_runs(&run.id).await?;
+                let mut attempts = BTreeMap::new();
+                for step in &steps {
+                    if let (StepState::Running, Some(id)) = (step.state, &step.attempt)
+                        && let Some(attempt) = tx.attempt_get(id).await?
+                    {
+                        attempts.insert(id.clone(), attempt);
+                    }
+                }
+                Ok((revision, steps, attempts))
+            })
+        })
+        .await?;
+    let (spec, resolved) = pipeline_of(revision, &run)?;
+    Ok(Active { state: RunState { run, steps, attempts }, spec: Arc::new(spec), resolved: Arc::new(resolved) })
+}
+
+/// Returns the pipeline a revision holds.
+pub(crate) fn pipeline_of(revision: Option<Revision>, run: &PipelineRun) -> Result<(PipelineSpec, Resolved), StoreError> {
+    let what = || StoreError::Corrupt { what: format!("revision {} of Pipeline/{}", run.revision, run.pipeline) };
+    let revision = revision.ok_or_else(what)?;
+    match revision.manifest.spec {
+        Spec::Pipeline(spec) => Ok((spec, revision.resolved)),
+        _ => Err(what()),
+    }
+}

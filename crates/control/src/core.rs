@@ -1,0 +1,335 @@
+//! The loop itself: takes events from the inbox, decides, commits, and wakes whoever acts on it.
+//!
+//! One task decides. It wakes when something may have changed (an event was pushed, a dataset was listed, a time came)
+//! and then looks at everything; a wake-up too many costs a little time, one too few nothing but the poll interval.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::{Mutex, Notify, broadcast};
+use windlass_kinds::{
+    AttemptId, EventId, Micros, Name, PipelineRunId,
+    record::{Action, Actor, AttemptResult, DatasetVersion, Event, EventBody, PipelineRun, StepRun},
+};
+use windlass_oci::BlobStore;
+use windlass_store::{Store, StoreError};
+
+use crate::{Clock, ControlError, Executor, active::ActiveRuns, commit::Commit, watch::Watchers};
+
+/// How the loop is set up.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `MLFLOW_TRACKING_URI` for steps.
+    pub tracking_uri: String,
+    /// How many attempts may run at once over all pipelines.
+    pub max_parallel: u32,
+    /// The machine's architecture, part of cache keys.
+    pub architecture: String,
+    /// Whether idle triggers without an end stay quiet, since the process ends once idle.
+    pub until_idle: bool,
+    /// The secret that attempt tokens are made with.
+    pub attempt_secret: [u8; 32],
+}
+
+/// Something that happened, for whoever shows progress.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// A run was created or changed.
+    Run(PipelineRun),
+    /// A step of a run changed.
+    Step(StepRun),
+    /// A dataset has a new version.
+    Dataset(DatasetVersion),
+    /// Something to tell people once (a breaker opened, the store does not answer).
+    Notice(String),
+    /// Everything is idle.
+    Idle,
+}
+
+/// The control loop's handle: cheap to clone.
+#[derive(Clone)]
+pub struct Control {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) store: Store,
+    pub(crate) blobs: Arc<dyn BlobStore>,
+    pub(crate) executor: Arc<dyn Executor>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) settings: Settings,
+    pub(crate) active: Mutex<ActiveRuns>,
+    pub(crate) watchers: Watchers,
+    /// Wakes the deciding task.
+    pub(crate) wake: Notify,
+    /// Wakes the dispatching task.
+    pub(crate) dispatch: Notify,
+    pub(crate) changes: broadcast::Sender<Change>,
+    /// Goes up whenever something happened; a dataset listed at an older value is listed again before "idle".
+    pub(crate) activity: AtomicU64,
+    pub(crate) stopping: AtomicBool,
+    pub(crate) idle: AtomicBool,
+}
+
+impl Control {
+    /// Makes a control loop over its parts. Nothing moves until [`Control::run`].
+    pub fn new(
+        store: Store,
+        blobs: Arc<dyn BlobStore>,
+        executor: Arc<dyn Executor>,
+        clock: Arc<dyn Clock>,
+        settings: Settings,
+    ) -> Self {
+        let inner = Inner {
+            store,
+            blobs,
+            executor,
+            clock,
+            settings,
+            active: Mutex::new(ActiveRuns::default()),
+            watchers: Watchers::default(),
+            wake: Notify::new(),
+            dispatch: Notify::new(),
+            changes: broadcast::channel(4096).0,
+            activity: AtomicU64::new(1),
+            stopping: AtomicBool::new(false),
+            idle: AtomicBool::new(false),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Returns the store.
+    pub fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    /// Returns the content store.
+    pub fn blobs(&self) -> &Arc<dyn BlobStore> {
+        &self.inner.blobs
+    }
+
+    /// Returns the executor, for logs.
+    pub fn executor(&self) -> &Arc<dyn Executor> {
+        &self.inner.executor
+    }
+
+    /// Returns the clock.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.inner.clock
+    }
+
+    /// Returns the settings.
+    pub fn settings(&self) -> &Settings {
+        &self.inner.settings
+    }
+
+    /// Listens to what happens from now on.
+    pub fn changes(&self) -> broadcast::Receiver<Change> {
+        self.inner.changes.subscribe()
+    }
+
+    /// Returns whether everything was idle when last looked at.
+    pub fn is_idle(&self) -> bool {
+        self.inner.idle.load(Ordering::SeqCst)
+    }
+
+    /// Puts an event into the inbox and wakes the loop. Returns false where the event was known already.
+    pub async fn push(&self, event: Event) -> Result<bool, ControlError> {
+        self.inner.push(event).await.map_err(ControlError::from)
+    }
+
+    /// Takes an attempt's end from an executor: into the inbox, then the executor may forget it.
+    pub async fn attempt_ended(&self, attempt: AttemptId, result: AttemptResult) {
+        self.inner.attempt_ended(attempt, result).await;
+    }
+
+    /// Runs until [`Control::stop`]: finds what an earlier process left, then decides and dispatches.
+    pub async fn run(&self) -> Result<(), ControlError> {
+        *self.inner.active.lock().await = ActiveRuns::load(&self.inner.store).await?;
+        self.inner.recover().await?;
+        self.watch_datasets().await?;
+        let dispatcher = tokio::spawn(crate::dispatch::run(self.clone()));
+        self.inner.dispatch.notify_one();
+        let mut trouble = Duration::from_millis(200);
+        while !self.inner.stopping.load(Ordering::SeqCst) {
+            match self.turn().await {
+                Ok(next) => {
+                    trouble = Duration::from_millis(200);
+                    let wait = next.map_or(Duration::from_secs(5), |at| at.since(self.inner.clock.now()));
+                    let wait = wait.clamp(Duration::from_millis(1), Duration::from_secs(5));
+                    tokio::select! {
+                        () = self.inner.wake.notified() => {}
+                        () = tokio::time::sleep(wait) => {}
+                    }
+                }
+                Err(error) => {
+                    // Nothing was written: what the store holds is the truth, so read it again.
+                    self.inner.notice(format!("the control loop cannot go on: {}; trying again", crate::chain(&error)));
+                    tokio::time::sleep(trouble).await;
+                    trouble = (trouble * 2).min(Duration::from_secs(10));
+                    if let Ok(active) = ActiveRuns::load(&self.inner.store).await {
+                        *self.inner.active.lock().await = active;
+                    }
+                }
+            }
+        }
+        dispatcher.abort();
+        Ok(())
+    }
+
+    /// Stops deciding, ends all attempts (TERM, then KILL after `grace`) and keeps their ends in the inbox, where the
+    /// next start finds them.
+    pub async fn stop(&self, grace: Duration) {
+        self.inner.stopping.store(true, Ordering::SeqCst);
+        self.inner.wake.notify_one();
+        // One turn may be under way; it holds this lock while it decides.
+        drop(self.inner.active.lock().await);
+        self.inner.watchers.stop();
+        self.inner.executor.interrupt_all(grace).await;
+    }
+
+    /// Handles everything there is to handle; returns when to look again at the latest.
+    async fn turn(&self) -> Result<Option<Micros>, ControlError> {
+        let inner = &self.inner;
+        loop {
+            let mut active = inner.active.lock().await;
+            if inner.stopping.load(Ordering::SeqCst) {
+                return Ok(None);
+            }
+            let events = inner.store.read(|tx| Box::pin(async move { tx.inbox_pending(64).await })).await?;
+            let worked = !events.is_empty();
+            for event in events {
+                inner.idle.store(false, Ordering::SeqCst);
+                self.handle(&mut active, event).await?;
+                inner.activity.fetch_add(1, Ordering::SeqCst);
+            }
+            self.look_at_all(&mut active).await?;
+            let due = self.fire_due(&mut active).await?;
+            if worked {
+                continue;
+            }
+            let next = active.wakes.values().min().copied().into_iter().chain(due).min();
+            if self.consider_idle(&active).await? {
+                continue;
+            }
+            return Ok(next);
+        }
+    }
+}
+
+impl Inner {
+    pub(crate) async fn push(&self, event: Event) -> Result<bool, StoreError> {
+        let new = self
+            .store
+            .write(move |tx| {
+                let event = event.clone();
+                Box::pin(async move { tx.inbox_push(&event).await })
+            })
+            .await?;
+        self.wake.notify_one();
+        Ok(new)
+    }
+
+    pub(crate) fn event(&self, project: &Name, identity: String, actor: Actor, body: EventBody) -> Event {
+        Event::new(project.clone(), identity, actor, body, self.clock.now())
+    }
+
+    pub(crate) async fn commit(&self, commit: Commit) -> Result<(), StoreError> {
+        let actions = !commit.actions.is_empty();
+        let changes: Vec<Change> = commit
+            .runs
+            .iter()
+            .cloned()
+            .map(Change::Run)
+            .chain(commit.new_steps.iter().map(|(step, _)| Change::Step(step.clone())))
+            .chain(commit.steps.iter().cloned().map(Change::Step))
+            .collect();
+        let commit = Arc::new(commit);
+        self.store
+            .write(move |tx| {
+                let commit = commit.clone();
+                Box::pin(async move { commit.write(tx).await })
+            })
+            .await?;
+        for change in changes {
+            let _ = self.changes.send(change);
+        }
+        if actions {
+            self.dispatch.notify_one();
+        }
+        Ok(())
+    }
+
+    pub(crate) fn notice(&self, text: String) {
+        tracing::warn!("{text}");
+        let _ = self.changes.send(Change::Notice(text));
+    }
+
+    async fn attempt_ended(&self, attempt: AttemptId, result: AttemptResult) {
+        // An end must reach the inbox: try until the store answers. The executor keeps it until we forget it.
+        let mut wait = Duration::from_millis(100);
+        loop {
+            match self.push_end(&attempt, &result).await {
+                Ok(()) => break,
+                Err(error) => {
+                    self.notice(format!("an attempt's end waits for the store: {}", crate::chain(&error)));
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(Duration::from_secs(10));
+                }
+            }
+        }
+        self.executor.forget(&attempt).await;
+    }
+
+    async fn push_end(&self, attempt: &AttemptId, result: &AttemptResult) -> Result<(), StoreError> {
+        let id = attempt.clone();
+        let known = self
+            .store
+            .read(move |tx| {
+                let id = id.clone();
+                Box::pin(async move { tx.attempt_get(&id).await })
+            })
+            .await?;
+        let Some(known) = known else { return Ok(()) };
+        let body = EventBody::AttemptEnded { attempt: attempt.clone(), result: result.clone() };
+        self.push(self.event(&known.project, format!("attempt/{attempt}"), Actor::system(), body)).await?;
+        Ok(())
+    }
+
+    /// Hands attempts of an earlier process to the executor: those whose start was handed over already. The others
+    /// are still in the outbox and will be started by the dispatcher.
+    async fn recover(&self) -> Result<(), ControlError> {
+        let (running, actions) = self
+            .store
+            .read(|tx| {
+                Box::pin(async move { Ok((tx.attempts_running().await?, tx.outbox_pending(u32::MAX).await?)) })
+            })
+            .await?;
+        let waiting: Vec<AttemptId> = actions.iter().filter_map(started_attempt).collect();
+        let running = running.into_iter().map(|attempt| attempt.id).filter(|id| !waiting.contains(id)).collect();
+        self.executor.recover(running).await;
+        Ok(())
+    }
+}
+
+fn started_attempt(action: &Action) -> Option<AttemptId> {
+    match &action.body {
+        windlass_kinds::record::ActionBody::StartAttempt { attempt } => Some(attempt.clone()),
+        windlass_kinds::record::ActionBody::Prepare { .. } | windlass_kinds::record::ActionBody::StopAttempt { .. } => None,
+    }
+}
+
+/// What a cache of answers is keyed by while one run is decided over.
+pub(crate) type CacheAnswers = BTreeMap<windlass_kinds::Digest, Option<windlass_kinds::record::CacheEntry>>;
+
+/// The id of a run that `event` starts through `trigger`.
+pub(crate) fn run_id(project: &Name, pipeline: &Name, event: &EventId, trigger: Option<&Name>) -> PipelineRunId {
+    let trigger = trigger.map_or("", |name| name.as_str());
+    PipelineRunId::derived(&[project.as_str(), pipeline.as_str(), event.as_str(), trigger])
+}

@@ -1,0 +1,100 @@
+//! Carries outgoing actions out, at least once each, under their idempotency keys.
+//!
+//! An action leaves the outbox only when it was carried out (or its answer is in the inbox, in the same transaction).
+//! A crash in between repeats it, which its receiver takes as "already done".
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use tokio::sync::Mutex;
+use windlass_kinds::record::{Action, ActionBody, Actor, AttemptEnd, AttemptResult, EventBody, Usage};
+
+use crate::Control;
+
+/// Runs until the task is ended: wakes on new actions and every few seconds.
+pub(crate) async fn run(control: Control) {
+    let in_flight: Arc<Mutex<BTreeSet<String>>> = Arc::default();
+    loop {
+        let pending = control.inner.store.read(|tx| Box::pin(async move { tx.outbox_pending(256).await })).await;
+        match pending {
+            Ok(actions) => {
+                for action in actions {
+                    if in_flight.lock().await.insert(action.key.clone()) {
+                        let (control, in_flight) = (control.clone(), in_flight.clone());
+                        tokio::spawn(async move {
+                            let key = action.key.clone();
+                            carry_out(&control, action).await;
+                            in_flight.lock().await.remove(&key);
+                        });
+                    }
+                }
+            }
+            Err(error) => control.inner.notice(format!("actions wait for the store: {}", crate::chain(&error))),
+        }
+        tokio::select! {
+            () = control.inner.dispatch.notified() => {}
+            () = tokio::time::sleep(Duration::from_secs(5)) => {}
+        }
+    }
+}
+
+async fn carry_out(control: &Control, action: Action) {
+    match &action.body {
+        ActionBody::Prepare { step_run, round } => {
+            let outcome = match control.prepare_request(step_run).await {
+                Ok(Some(request)) => control.inner.executor.prepare(&request).await,
+                Ok(None) => return done(control, action, None).await,
+                Err(error) => {
+                    control.inner.notice(format!("a step cannot be prepared yet: {}", crate::chain(&error)));
+                    return;
+                }
+            };
+            let body = EventBody::Prepared { step_run: step_run.clone(), outcome };
+            done(control, action.clone(), Some((format!("prepared/{step_run}/{round}"), body))).await;
+        }
+        ActionBody::StartAttempt { attempt } => {
+            match control.job(attempt).await {
+                Ok(Some(job)) => control.inner.executor.start(job).await,
+                Ok(None) => {}
+                Err(error) => {
+                    // The job cannot be put together: that is the attempt's end, said with its reason.
+                    let end = AttemptEnd::Failed { reason: crate::chain(&error), retryable: true };
+                    let result = AttemptResult { end, outputs: Default::default(), usage: Usage::default() };
+                    control.attempt_ended(attempt.clone(), result).await;
+                }
+            }
+            done(control, action, None).await;
+        }
+        ActionBody::StopAttempt { attempt } => {
+            control.inner.executor.cancel(attempt).await;
+            done(control, action, None).await;
+        }
+    }
+}
+
+/// Takes an action out of the outbox, together with the event that answers it.
+async fn done(control: &Control, action: Action, answer: Option<(String, EventBody)>) {
+    let event = answer.map(|(identity, body)| control.inner.event(&action.project, identity, Actor::system(), body));
+    let answered = event.is_some();
+    let result = control
+        .inner
+        .store
+        .write(move |tx| {
+            let (key, event) = (action.key.clone(), event.clone());
+            Box::pin(async move {
+                if let Some(event) = &event {
+                    tx.inbox_push(event).await?;
+                }
+                tx.outbox_done(&key).await
+            })
+        })
+        .await;
+    if let Err(error) = result {
+        // It stays in the outbox and is carried out again, which is harmless.
+        control.inner.notice(format!("an action's end waits for the store: {}", crate::chain(&error)));
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        control.inner.dispatch.notify_one();
+    }
+    if answered {
+        control.inner.wake.notify_one();
+    }
+}

@@ -1,0 +1,40 @@
+//! What can go wrong in the control loop and its doors.
+
+use windlass_kinds::Finding;
+use windlass_store::StoreError;
+
+/// Why a request to the control loop was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// The store did not answer.
+    #[error("failed to reach the store")]
+    Store(#[from] StoreError),
+    /// The content store did not answer.
+    #[error("failed to reach the content store")]
+    Content(#[from] windlass_oci::BlobError),
+    /// Something named is not there.
+    #[error("there is no {what}")]
+    NotFound {
+        /// What was asked for, such as `Pipeline/train` or `run train-7`.
+        what: String,
+        /// Names that are close.
+        near: Vec<String>,
+    },
+    /// The manifests have mistakes.
+    #[error("{} mistakes; nothing was applied", .0.len())]
+    Invalid(Vec<Finding>),
+    /// The stored plan was made from another state.
+    #[error("the plan is stale: it was made from another state; plan again")]
+    Stale,
+    /// An object that others name cannot be deleted.
+    #[error("{object} is in use by {}", .users.join(", "))]
+    InUse {
+        /// The object.
+        object: String,
+        /// Who names it.
+        users: Vec<String>,
+    },
+    /// The request contradicts the state of what it is about.
+    #[error("{0}")]
+    Refused(String),
+}

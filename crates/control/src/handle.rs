@@ -1,0 +1,447 @@
+//! What each event means: reads what the decision needs, asks `plan`, and commits the answer.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use windlass_kinds::{
+    EventId, Kind, Name,
+    manifest::{InputSource, PipelineSpec, Spec, TriggerSource, TriggerSpec},
+    record::{
+        Actor, Cause, DatasetVersion, DatasetVersionState, Event, EventBody, FrozenDataset, LedgerKind, PipelineRun,
+        PipelineRunState, Revision, TriggerFacts, TriggerState,
+    },
+};
+use windlass_plan::{
+    pipeline,
+    trigger::{self, Outcome},
+};
+
+use crate::{
+    Control, ControlError,
+    active::{Active, ActiveRuns},
+    commit::Commit,
+    core::run_id,
+};
+
+/// A run to begin.
+pub(crate) struct Beginning<'a> {
+    pub(crate) revision: &'a Revision,
+    pub(crate) spec: &'a PipelineSpec,
+    pub(crate) event: EventId,
+    pub(crate) trigger: Option<&'a Name>,
+    pub(crate) actor: &'a Actor,
+    pub(crate) text: String,
+    pub(crate) parameters: BTreeMap<String, Value>,
+}
+
+impl Control {
+    /// Handles one event of the inbox.
+    pub(crate) async fn handle(&self, active: &mut ActiveRuns, event: Event) -> Result<(), ControlError> {
+        let Event { id, project, identity: _, actor, body, received_at: _ } = event;
+        match body {
+            EventBody::DatasetVersion { dataset, version } => {
+                self.handle_dataset_version(active, &id, &project, &dataset, version).await
+            }
+            EventBody::Idle { epoch: _ } => self.handle_idle(active, &id).await,
+            EventBody::Due { pipeline, trigger, at } => {
+                let facts = TriggerFacts { text: format!("schedule due at {at}"), ..TriggerFacts::default() };
+                let mut commit = self.answer(&id);
+                let pipelines = self.pipelines(Some(&project)).await?;
+                for (revision, spec) in &pipelines {
+                    for spec_trigger in spec.triggers.iter().filter(|t| revision.name == pipeline && t.name == trigger) {
+                        self.consult(active, &mut commit, revision, spec, spec_trigger, &id, &facts).await?;
+                    }
+                }
+                self.begin_all(active, commit).await
+            }
+            EventBody::Start { pipeline, parameters } => {
+                self.handle_start(active, &id, &project, &actor, &pipeline, parameters).await
+            }
+            EventBody::Cancel { run } => {
+                self.move_run(active, &run, pipeline::Event::Cancel { by: actor }, Some(id)).await
+            }
+            EventBody::Retry { run } => self.move_run(active, &run, pipeline::Event::Retry { by: actor }, Some(id)).await,
+            EventBody::ResetBreaker { pipeline, trigger } => {
+                self.handle_reset(active, &id, &project, &actor, &pipeline, &trigger).await
+            }
+            EventBody::Prepared { step_run, outcome } => {
+                let wanted = step_run.clone();
+                let step = self
+                    .inner
+                    .store
+                    .read(move |tx| {
+                        let id = wanted.clone();
+                        Box::pin(async move { tx.step_run_get(&id).await })
+                    })
+                    .await?;
+                match step {
+                    Some(step) => {
+                        self.move_run(active, &step.run, pipeline::Event::Prepared { step_run, outcome }, Some(id)).await
+                    }
+                    None => Ok(self.inner.commit(self.answer(&id)).await?),
+                }
+            }
+            EventBody::AttemptEnded { attempt, result } => {
+                let wanted = attempt.clone();
+                let known = self
+                    .inner
+                    .store
+                    .read(move |tx| {
+                        let id = wanted.clone();
+                        Box::pin(async move { tx.attempt_get(&id).await })
+                    })
+                    .await?;
+                match known {
+                    Some(known) => {
+                        let event = pipeline::Event::AttemptEnded { attempt, result };
+                        self.move_run(active, &known.run, event, Some(id)).await
+                    }
+                    None => Ok(self.inner.commit(self.answer(&id)).await?),
+                }
+            }
+        }
+    }
+
+    /// Starts a commit that answers `event`.
+    pub(crate) fn answer(&self, event: &EventId) -> Commit {
+        Commit { event: Some(event.clone()), ..Commit::at(self.inner.clock.now()) }
+    }
+
+    /// Returns the live pipelines.
+    pub(crate) async fn pipelines(&self, project: Option<&Name>) -> Result<Vec<(Revision, PipelineSpec)>, ControlError> {
+        let project = project.cloned();
+        let revisions = self
+            .inner
+            .store
+            .read(move |tx| {
+                let project = project.clone();
+                Box::pin(async move { tx.revisions_current(project.as_ref(), Some(Kind::Pipeline)).await })
+            })
+            .await?;
+        Ok(revisions
+            .into_iter()
+            .filter_map(|revision| match &revision.manifest.spec {
+                Spec::Pipeline(spec) => {
+                    let spec = spec.clone();
+                    Some((revision, spec))
+                }
+                _ => None,
+            })
+            .collect())
+    }
+
+    pub(crate) async fn trigger_state(&self, revision: &Revision, trigger: &Name) -> Result<TriggerState, ControlError> {
+        let (project, pipeline, trigger) = (revision.project.clone(), revision.name.clone(), trigger.clone());
+        Ok(self
+            .inner
+            .store
+            .read(move |tx| {
+                let (project, pipeline, trigger) = (project.clone(), pipeline.clone(), trigger.clone());
+                Box::pin(async move { tx.trigger_state(&project, &pipeline, &trigger).await })
+            })
+            .await?)
+    }
+
+    async fn handle_dataset_version(
+        &self,
+        active: &mut ActiveRuns,
+        id: &EventId,
+        project: &Name,
+        dataset: &Name,
+        number: u32,
+    ) -> Result<(), ControlError> {
+        let mut commit = self.answer(id);
+        let (in_project, name) = (project.clone(), dataset.clone());
+        let version = self
+            .inner
+            .store
+            .read(move |tx| {
+                let (project, name) = (in_project.clone(), name.clone());
+                Box::pin(async move { tx.dataset_version_get(&project, &name, number).await })
+            })
+            .await?;
+        let Some(version) = version else { return Ok(self.inner.commit(commit).await?) };
+        let facts = dataset_facts(&version);
+        for (revision, spec) in &self.pipelines(Some(project)).await? {
+            for trigger in &spec.triggers {
+                if matches!(&trigger.source, TriggerSource::Dataset(name) if name == dataset) {
+                    self.consult(active, &mut commit, revision, spec, trigger, id, &facts).await?;
+                }
+            }
+        }
+        self.begin_all(active, commit).await
+    }
+
+    /// A quiet moment: the oldest run that waits for one goes on; where none waits, the idle trigger that fired least
+    /// often fires.
+    async fn handle_idle(&self, active: &mut ActiveRuns, id: &EventId) -> Result<(), ControlError> {
+        if let crate::idle::Idle::Quiet(waiting) = self.assess(active, true).await?
+            && let Some(run) = waiting.first()
+        {
+            return self.move_run_with(active, run, pipeline::Event::Look, Some(id.clone()), true).await;
+        }
+        let mut commit = Commit { next_epoch: true, ..self.answer(id) };
+        if let Some((revision, spec, trigger)) = self.next_idle_trigger().await? {
+            let facts = TriggerFacts { text: "everything was idle".to_owned(), ..TriggerFacts::default() };
+            self.consult(active, &mut commit, &revision, &spec, &trigger, id, &facts).await?;
+        }
+        self.begin_all(active, commit).await
+    }
+
+    /// Returns the idle trigger whose turn it is: of those with firings left, the one that fired least often.
+    pub(crate) async fn next_idle_trigger(&self) -> Result<Option<(Revision, PipelineSpec, TriggerSpec)>, ControlError> {
+        let mut best: Option<(u32, Revision, PipelineSpec, TriggerSpec)> = None;
+        for (revision, spec) in self.pipelines(None).await? {
+            for trigger in &spec.triggers {
+                let TriggerSource::Idle { times } = &trigger.source else { continue };
+                if times.is_none() && self.inner.settings.until_idle {
+                    continue;
+                }
+                let state = self.trigger_state(&revision, &trigger.name).await?;
+                let left = times.is_none_or(|times| state.fired < times) && state.open.is_none() && state.held.is_none();
+                if left && best.as_ref().is_none_or(|(fired, ..)| state.fired < *fired) {
+                    best = Some((state.fired, revision.clone(), spec.clone(), trigger.clone()));
+                }
+            }
+        }
+        Ok(best.map(|(_, revision, spec, trigger)| (revision, spec, trigger)))
+    }
+
+    async fn handle_start(
+        &self,
+        active: &mut ActiveRuns,
+        id: &EventId,
+        project: &Name,
+        actor: &Actor,
+        pipeline: &Name,
+        parameters: serde_json::Map<String, Value>,
+    ) -> Result<(), ControlError> {
+        let mut commit = self.answer(id);
+        let found = self.pipelines(Some(project)).await?.into_iter().find(|(revision, _)| revision.name == *pipeline);
+        if let Some((revision, spec)) = &found {
+            let beginning = Beginning {
+                revision,
+                spec,
+                event: id.clone(),
+                trigger: None,
+                actor,
+                text: format!("started by {actor}"),
+                parameters: parameters.into_iter().collect(),
+            };
+            self.begin(&mut commit, active, beginning).await?;
+        }
+        self.begin_all(active, commit).await
+    }
+
+    async fn handle_reset(
+        &self,
+        active: &mut ActiveRuns,
+        id: &EventId,
+        project: &Name,
+        actor: &Actor,
+        pipeline: &Name,
+        trigger: &Name,
+    ) -> Result<(), ControlError> {
+        let mut commit = self.answer(id);
+        let found = self.pipelines(Some(project)).await?.into_iter().find(|(revision, _)| revision.name == *pipeline);
+        if let Some((revision, spec)) = &found
+            && let Some(spec_trigger) = spec.triggers.iter().find(|spec| spec.name == *trigger)
+        {
+            let state = trigger::reset(self.trigger_state(revision, trigger).await?);
+            let subject = format!("trigger {pipeline}/{trigger}");
+            commit.ledger(project, actor, LedgerKind::Breaker, subject, &serde_json::json!({"open": false}));
+            let now = commit.now;
+            let held = state.held.clone();
+            let (state, outcome) = trigger::held(spec_trigger, &state, now);
+            commit.project(project);
+            self.settle_outcome(active, &mut commit, revision, spec, spec_trigger, held.map(|held| held.event), state, outcome)
+                .await?;
+        }
+        self.begin_all(active, commit).await
+    }
+
+    /// Asks a trigger about an event and adds the answer to the commit.
+    #[expect(clippy::too_many_arguments, reason = "the facts of one decision, used once")]
+    pub(crate) async fn consult(
+        &self,
+        active: &mut ActiveRuns,
+        commit: &mut Commit,
+        revision: &Revision,
+        spec: &PipelineSpec,
+        trigger: &TriggerSpec,
+        event: &EventId,
+        facts: &TriggerFacts,
+    ) -> Result<(), ControlError> {
+        let state = self.trigger_state(revision, &trigger.name).await?;
+        let (state, outcome) = trigger::decide(trigger, &state, facts, event, commit.now);
+        self.settle_outcome(active, commit, revision, spec, trigger, Some(event.clone()), state, Some(outcome)).await
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the facts of one decision, used twice")]
+    pub(crate) async fn settle_outcome(
+        &self,
+        active: &mut ActiveRuns,
+        commit: &mut Commit,
+        revision: &Revision,
+        spec: &PipelineSpec,
+        trigger: &TriggerSpec,
+        event: Option<EventId>,
+        state: TriggerState,
+        outcome: Option<Outcome>,
+    ) -> Result<(), ControlError> {
+        commit.project(&revision.project);
+        commit.triggers.push((revision.project.clone(), revision.name.clone(), trigger.name.clone(), state));
+        if let (Some(Outcome::Fire { parameters, text }), Some(event)) = (outcome, event) {
+            let actor = Actor::system();
+            let beginning = Beginning {
+                revision,
+                spec,
+                event,
+                trigger: Some(&trigger.name),
+                actor: &actor,
+                text,
+                parameters,
+            };
+            self.begin(commit, active, beginning).await?;
+        }
+        Ok(())
+    }
+
+    /// Adds the beginning of a run to the commit: the run, its steps, the ledger's row.
+    async fn begin(&self, commit: &mut Commit, active: &mut ActiveRuns, beginning: Beginning<'_>) -> Result<(), ControlError> {
+        let Beginning { revision, spec, event, trigger, actor, text, parameters } = beginning;
+        let id = run_id(&revision.project, &revision.name, &event, trigger);
+        let datasets = self.freeze(&revision.project, spec).await?;
+        let (project, pipeline, wanted) = (revision.project.clone(), revision.name.clone(), id.clone());
+        let (known, number) = self
+            .inner
+            .store
+            .read(move |tx| {
+                let (project, pipeline, id) = (project.clone(), pipeline.clone(), wanted.clone());
+                Box::pin(async move {
+                    let known = tx.pipeline_run_get(&id).await?.is_some();
+                    Ok((known, tx.pipeline_run_next_number(&project, &pipeline).await?))
+                })
+            })
+            .await?;
+        if known {
+            return Ok(());
+        }
+        // Another run of the same pipeline may begin in this very commit.
+        let also = commit.runs.iter().filter(|run| run.pipeline == revision.name && run.project == revision.project).count();
+        let number = number + u32::try_from(also).unwrap_or(0);
+        let mut merged = spec.parameters.clone();
+        merged.extend(parameters);
+        let cause = Cause { trigger: trigger.cloned(), event, text };
+        let state = pipeline::create(
+            spec,
+            revision.number,
+            &revision.project,
+            &revision.name,
+            number,
+            cause,
+            merged,
+            datasets,
+            id,
+            commit.now,
+        );
+        commit.project(&revision.project);
+        let subject = format!("run {}", state.run.display_name());
+        commit.ledger(&revision.project, actor, LedgerKind::RunBegan, subject, &state.run);
+        commit.runs.push(state.run.clone());
+        for (ordinal, step) in (0..).zip(&state.steps) {
+            commit.new_steps.push((step.clone(), ordinal));
+        }
+        active.begun(Active { state, spec: spec.clone().into(), resolved: revision.resolved.clone().into() });
+        Ok(())
+    }
+
+    /// Commits the beginnings collected, then lets the new runs move.
+    pub(crate) async fn begin_all(&self, active: &mut ActiveRuns, commit: Commit) -> Result<(), ControlError> {
+        let result = self.inner.commit(commit).await;
+        active.begun_settled(result.is_ok());
+        Ok(result?)
+    }
+
+    /// Freezes the newest accepted version of every dataset that the pipeline's steps read.
+    async fn freeze(&self, project: &Name, spec: &PipelineSpec) -> Result<BTreeMap<Name, FrozenDataset>, ControlError> {
+        let names: Vec<Name> = spec
+            .steps
+            .iter()
+            .flat_map(|step| step.inputs.values())
+            .filter_map(|input| match input {
+                InputSource::Dataset(name) => Some(name.clone()),
+                InputSource::Step { .. } => None,
+            })
+            .collect();
+        let project = project.clone();
+        Ok(self
+            .inner
+            .store
+            .read(move |tx| {
+                let (project, names) = (project.clone(), names.clone());
+                Box::pin(async move {
+                    let mut frozen = BTreeMap::new();
+                    for name in names {
+                        let accepted = Some(DatasetVersionState::Accepted);
+                        if let Some(version) = tx.dataset_version_last(&project, &name, accepted).await? {
+                            let DatasetVersion { number, digest, .. } = version;
+                            frozen.insert(name, FrozenDataset { version: number, digest });
+                        }
+                    }
+                    Ok(frozen)
+                })
+            })
+            .await?)
+    }
+
+    /// Tells the trigger that started a run how it ended; opens its breaker where too many failed in a row.
+    pub(crate) async fn trigger_ended(&self, commit: &mut Commit, run: &PipelineRun) -> Result<(), ControlError> {
+        let succeeded = match run.state {
+            PipelineRunState::Succeeded => true,
+            PipelineRunState::Failed => false,
+            PipelineRunState::Cancelled | PipelineRunState::Pending | PipelineRunState::Running => return Ok(()),
+        };
+        let Some(name) = &run.cause.trigger else { return Ok(()) };
+        let pipelines = self.pipelines(Some(&run.project)).await?;
+        let Some((revision, spec)) = pipelines.iter().find(|(revision, _)| revision.name == run.pipeline) else {
+            return Ok(());
+        };
+        let Some(trigger) = spec.triggers.iter().find(|trigger| trigger.name == *name) else { return Ok(()) };
+        let state = self.trigger_state(revision, name).await?;
+        let (state, opened) = trigger::ended(trigger, &state, succeeded, commit.now);
+        commit.project(&run.project);
+        commit.triggers.push((run.project.clone(), run.pipeline.clone(), name.clone(), state));
+        if let Some(reason) = opened {
+            let subject = format!("trigger {}/{name}", run.pipeline);
+            let body = serde_json::json!({"open": true, "reason": reason});
+            commit.ledger(&run.project, &Actor::system(), LedgerKind::Breaker, subject, &body);
+            self.inner.notice(format!("{}: {reason}", run.pipeline));
+        }
+        Ok(())
+    }
+}
+
+/// What a trigger knows of a dataset's new version.
+fn dataset_facts(version: &DatasetVersion) -> TriggerFacts {
+    let list = |what: &str, paths: &[String]| match paths {
+        [] => None,
+        [one] => Some(format!("{what} {one}")),
+        [first, .., last] => Some(format!("{what} {} files, {first} to {last}", paths.len())),
+    };
+    let parts: Vec<String> = [("added", &version.added), ("changed", &version.changed), ("removed", &version.removed)]
+        .into_iter()
+        .filter_map(|(what, paths)| list(what, paths))
+        .collect();
+    let detail = if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) };
+    TriggerFacts {
+        text: format!("dataset {} version {}{detail}", version.dataset, version.number),
+        version: Some(version.number),
+        files: u32::try_from(version.files.len()).ok(),
+        rows: version.rows,
+        added: version.added.clone(),
+        changed: version.changed.clone(),
+        removed: version.removed.clone(),
+    }
+}
+

@@ -1,0 +1,245 @@
+//! Moves one run: asks the step machine, looks up cached results it wants to know, and commits what it decided.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use windlass_kinds::{
+    Digest, EventId, Micros, PipelineRunId,
+    record::{Action, ActionBody, Actor, AttemptState, CacheEntry, LedgerKind, StepRun, StepState},
+};
+use windlass_plan::pipeline::{self, Decision, Facts};
+
+use crate::{
+    Control, ControlError,
+    active::{Active, ActiveRuns, running_steps},
+    commit::{Commit, NewTracking},
+    core::CacheAnswers,
+};
+
+impl Control {
+    /// Moves a run by an event and commits; `answers` is the inbox event this answers, if any.
+    pub(crate) async fn move_run(
+        &self,
+        active: &mut ActiveRuns,
+        id: &PipelineRunId,
+        event: pipeline::Event,
+        answers: Option<EventId>,
+    ) -> Result<(), ControlError> {
+        self.move_run_with(active, id, event, answers, false).await
+    }
+
+    /// Like [`Control::move_run`]; `idle` says that everything else is idle and it is this run's turn.
+    pub(crate) async fn move_run_with(
+        &self,
+        active: &mut ActiveRuns,
+        id: &PipelineRunId,
+        event: pipeline::Event,
+        answers: Option<EventId>,
+        idle: bool,
+    ) -> Result<(), ControlError> {
+        let mut commit = Commit { event: answers, next_epoch: idle, ..Commit::at(self.inner.clock.now()) };
+        let Some(run) = active.take(&self.inner.store, id).await? else {
+            return Ok(self.inner.commit(commit).await?);
+        };
+        let others = active.running_attempts();
+        let before = active.before(&run.state.run);
+        let Active { state, spec, resolved } = run;
+        let slots = usize::try_from(self.inner.settings.max_parallel).unwrap_or(usize::MAX);
+        let mut cache = CacheAnswers::new();
+        let mut gathered = Gathered::default();
+        let mut state = Some(state);
+        let mut event = Some(event);
+        loop {
+            let current = state.take().expect("put back below");
+            let running = running_steps(&current);
+            let facts = Facts {
+                spec: &spec,
+                resolved: &resolved,
+                now: commit.now,
+                free_slots: u32::try_from(slots.saturating_sub(others + running)).unwrap_or(u32::MAX),
+                idle,
+                cache: &cache,
+                architecture: &self.inner.settings.architecture,
+                active_before: before,
+            };
+            let decision = pipeline::advance(current, event.take().unwrap_or(pipeline::Event::Look), &facts);
+            let lookups = gathered.take(decision, &mut state);
+            if lookups.is_empty() {
+                break;
+            }
+            let project = state.as_ref().expect("put back by take").run.project.clone();
+            for key in lookups {
+                let (project, wanted) = (project.clone(), key.clone());
+                let entry = self
+                    .inner
+                    .store
+                    .read(move |tx| {
+                        let (project, key) = (project.clone(), wanted.clone());
+                        Box::pin(async move { tx.cache_get(&project, &key).await })
+                    })
+                    .await?;
+                cache.insert(key, entry);
+            }
+        }
+        let state = state.expect("put back by take");
+        let moved = Active { state, spec, resolved };
+        if gathered.is_empty() && commit.event.is_none() && !commit.next_epoch {
+            active.wakes.remove(id);
+            active.wakes.extend(gathered.wake_at.map(|at| (id.clone(), at)));
+            active.put(moved);
+            return Ok(());
+        }
+        self.fill(&mut commit, &moved, &gathered).await?;
+        self.inner.commit(commit).await?;
+        active.wakes.remove(id);
+        active.wakes.extend(gathered.wake_at.map(|at| (id.clone(), at)));
+        active.put(moved);
+        Ok(())
+    }
+
+    /// Lets every run look again, oldest first: a place may be free, a time may have come.
+    pub(crate) async fn look_at_all(&self, active: &mut ActiveRuns) -> Result<(), ControlError> {
+        for id in active.ids() {
+            self.move_run(active, &id, pipeline::Event::Look, None).await?;
+        }
+        Ok(())
+    }
+
+    /// Turns what the step machine decided into rows.
+    async fn fill(&self, commit: &mut Commit, moved: &Active, gathered: &Gathered) -> Result<(), ControlError> {
+        let run = &moved.state.run;
+        let project = &run.project;
+        commit.project(project);
+        if gathered.run_changed {
+            commit.runs.push(run.clone());
+        }
+        for index in &gathered.steps {
+            let step = &moved.state.steps[*index];
+            commit.steps.push(step.clone());
+            if step.state.is_done() {
+                let holder = format!("step-run/{}", step.id);
+                commit.references.push((project.clone(), holder, Commit::output_digests(&step.outputs)));
+            }
+        }
+        for attempt in gathered.attempts.values() {
+            commit.attempts.push(attempt.clone());
+            if attempt.state == AttemptState::Running {
+                let step = moved.state.steps.iter().find(|step| step.id == attempt.step_run);
+                commit.tracking.push(NewTracking {
+                    project: project.clone(),
+                    experiment: run.pipeline.to_string(),
+                    attempt: attempt.clone(),
+                    name: step.map_or_else(String::new, |step| format!("{}/{}", run.display_name(), step.display_name())),
+                    tags: step.map_or_else(Vec::new, |step| tracking_tags(run, step, attempt)),
+                });
+            }
+        }
+        for body in &gathered.actions {
+            commit.actions.push(Action { key: action_key(body), project: project.clone(), body: body.clone() });
+        }
+        for (key, entry) in &gathered.cache_puts {
+            commit.cache.push((project.clone(), key.clone(), entry.clone()));
+        }
+        for id in &gathered.committed {
+            if let Some(step) = moved.state.steps.iter().find(|step| step.id == *id) {
+                self.declare_versions(commit, moved, step).await?;
+            }
+        }
+        commit.committed.extend(gathered.committed.iter().cloned());
+        commit.abandoned.extend(gathered.abandoned.iter().cloned());
+        if gathered.ended {
+            let steps: Vec<_> = moved.state.steps.iter().map(ledger_step).collect();
+            let body = serde_json::json!({"run": run, "steps": steps});
+            commit.ledger(project, &Actor::system(), LedgerKind::RunEnded, format!("run {}", run.display_name()), &body);
+            self.trigger_ended(commit, run).await?;
+        }
+        Ok(())
+    }
+}
+
+/// What several looks at one run decided together.
+#[derive(Debug, Default)]
+struct Gathered {
+    run_changed: bool,
+    steps: BTreeSet<usize>,
+    attempts: BTreeMap<windlass_kinds::AttemptId, windlass_kinds::record::Attempt>,
+    actions: Vec<ActionBody>,
+    cache_puts: Vec<(Digest, CacheEntry)>,
+    committed: Vec<windlass_kinds::StepRunId>,
+    abandoned: Vec<windlass_kinds::StepRunId>,
+    ended: bool,
+    wake_at: Option<Micros>,
+}
+
+impl Gathered {
+    /// Adds a decision; returns the keys it wants looked up.
+    fn take(&mut self, decision: Decision, state: &mut Option<pipeline::RunState>) -> Vec<Digest> {
+        let Decision {
+            state: moved,
+            changed_steps,
+            run_changed,
+            changed_attempts,
+            actions,
+            cache_puts,
+            lookups,
+            began: _,
+            ended,
+            wake_at,
+            committed,
+            abandoned,
+        } = decision;
+        *state = Some(moved);
+        self.run_changed |= run_changed;
+        self.steps.extend(changed_steps);
+        self.attempts.extend(changed_attempts.into_iter().map(|attempt| (attempt.id.clone(), attempt)));
+        self.actions.extend(actions);
+        self.cache_puts.extend(cache_puts);
+        self.committed.extend(committed);
+        self.abandoned.extend(abandoned);
+        self.ended |= ended;
+        self.wake_at = wake_at;
+        lookups
+    }
+
+    fn is_empty(&self) -> bool {
+        !self.run_changed && self.steps.is_empty() && self.attempts.is_empty() && self.actions.is_empty()
+    }
+}
+
+/// Returns the idempotency key of an action.
+fn action_key(body: &ActionBody) -> String {
+    match body {
+        ActionBody::Prepare { step_run, round } => format!("prepare/{step_run}/{round}"),
+        ActionBody::StartAttempt { attempt } => format!("start/{attempt}"),
+        ActionBody::StopAttempt { attempt } => format!("stop/{attempt}"),
+    }
+}
+
+/// What the ledger keeps of a step: what it was, what it left; no times, no lost attempts.
+fn ledger_step(step: &StepRun) -> serde_json::Value {
+    serde_json::json!({
+        "step": step.display_name(),
+        "state": step.state,
+        "key": step.key.as_ref().map(|key| &key.digest),
+        "outputs": step.outputs,
+        "cached": step.state == StepState::Cached,
+    })
+}
+
+/// The tags that lead from a tracking run to its place in the pipeline.
+fn tracking_tags(
+    run: &windlass_kinds::record::PipelineRun,
+    step: &StepRun,
+    attempt: &windlass_kinds::record::Attempt,
+) -> Vec<(String, String)> {
+    let mut tags = vec![
+        ("windlass.attempt".to_owned(), attempt.number.to_string()),
+        ("windlass.pipeline".to_owned(), run.pipeline.to_string()),
+        ("windlass.run".to_owned(), run.display_name()),
+        ("windlass.step".to_owned(), step.step.to_string()),
+    ];
+    if let Some(item) = &step.item {
+        tags.push(("windlass.item".to_owned(), item.label.clone()));
+    }
+    tags.sort();
+    tags
+}

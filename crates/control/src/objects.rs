@@ -1,0 +1,216 @@
+//! Applying and deleting manifests.
+//!
+//! Applying never decides: what will change was planned by `plan::diff`; here it is written, all of it or nothing.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use windlass_kinds::{
+    Digest, Kind, Name, ObjectRef,
+    manifest::{InputSource, Manifest, PipelineSpec, Resolved, Spec, TriggerSource},
+    record::{Actor, LedgerKind, Revision},
+};
+use windlass_plan::diff::{self, ChangeAction, Plan};
+
+use crate::{Change, Control, ControlError};
+
+/// One manifest with what its paths meant.
+pub type Wanted = (Manifest, Resolved);
+
+impl Control {
+    /// Returns what applying `wanted` would change.
+    pub async fn plan(&self, wanted: &[Wanted]) -> Result<Plan, ControlError> {
+        let current = self.current().await?;
+        Ok(diff::plan(&current, wanted))
+    }
+
+    async fn current(&self) -> Result<Vec<Revision>, ControlError> {
+        Ok(self.inner.store.read(|tx| Box::pin(async move { tx.revisions_current(None, None).await })).await?)
+    }
+
+    /// Applies manifests: new revisions for those that changed, nothing for the others. With `fingerprint` it refuses
+    /// where the state is no longer the one a plan was made from.
+    pub async fn apply(
+        &self,
+        actor: &Actor,
+        wanted: Vec<Wanted>,
+        fingerprint: Option<Digest>,
+    ) -> Result<Plan, ControlError> {
+        let now = self.inner.clock.now();
+        let (wanted, actor) = (Arc::new(wanted), actor.clone());
+        let for_transaction = wanted.clone();
+        let plan = self
+            .inner
+            .store
+            .write(move |tx| {
+                let (wanted, actor, fingerprint) = (for_transaction.clone(), actor.clone(), fingerprint.clone());
+                Box::pin(async move {
+                    for (manifest, _) in wanted.iter() {
+                        tx.project_ensure(&manifest.project, now).await?;
+                        tx.lock_project(&manifest.project).await?;
+                    }
+                    let current = tx.revisions_current(None, None).await?;
+                    let plan = diff::plan(&current, &wanted);
+                    if fingerprint.is_some_and(|fingerprint| fingerprint != plan.fingerprint) {
+                        return Ok(None);
+                    }
+                    for ((manifest, resolved), change) in wanted.iter().zip(&plan.changes) {
+                        match change.action {
+                            ChangeAction::Unchanged | ChangeAction::Delete => continue,
+                            ChangeAction::Create | ChangeAction::Update => {}
+                        }
+                        let (kind, name) = (manifest.kind(), &manifest.name);
+                        let last = tx.revision_current(&manifest.project, kind, name).await?;
+                        let revision = Revision {
+                            project: manifest.project.clone(),
+                            kind,
+                            name: name.clone(),
+                            number: last.map_or(1, |last| last.number + 1),
+                            digest: Revision::content_digest(manifest, resolved),
+                            manifest: manifest.clone(),
+                            resolved: resolved.clone(),
+                            deleted: false,
+                            actor: actor.clone(),
+                            created_at: now,
+                        };
+                        tx.revision_insert(&revision).await?;
+                        let subject = format!("{kind}/{name}@{}", revision.number);
+                        tx.ledger_append(&revision.project, &actor, LedgerKind::Revision, &subject, &revision, now).await?;
+                        if let Some(code) = &resolved.code {
+                            tx.content_refs_add(&revision.project, &subject, std::slice::from_ref(code)).await?;
+                        }
+                        if let Spec::Model(spec) = &manifest.spec {
+                            tx.registered_model_ensure(&revision.project, name.as_str(), &spec.description, now).await?;
+                        }
+                    }
+                    Ok(Some(plan))
+                })
+            })
+            .await?
+            .ok_or(ControlError::Stale)?;
+        self.objects_changed().await?;
+        Ok(plan)
+    }
+
+    /// Deletes an object; refused while another live object names it. History and data stay.
+    pub async fn delete(&self, actor: &Actor, project: &Name, object: &ObjectRef) -> Result<Revision, ControlError> {
+        let now = self.inner.clock.now();
+        let current = self.current().await?;
+        let users = users_of(&current, project, object);
+        if !users.is_empty() {
+            return Err(ControlError::InUse { object: object.to_string(), users });
+        }
+        let active = self.active_runs_of(project, object).await?;
+        if !active.is_empty() {
+            return Err(ControlError::InUse { object: object.to_string(), users: active });
+        }
+        let not_found = self.not_found(&current, project, object);
+        let (actor, project, object) = (actor.clone(), project.clone(), object.clone());
+        let revision = self
+            .inner
+            .store
+            .write(move |tx| {
+                let (actor, project, object) = (actor.clone(), project.clone(), object.clone());
+                Box::pin(async move {
+                    tx.lock_project(&project).await?;
+                    let Some(last) = tx.revision_current(&project, object.kind, &object.name).await? else { return Ok(None) };
+                    if last.deleted {
+                        return Ok(None);
+                    }
+                    let revision =
+                        Revision { number: last.number + 1, deleted: true, actor: actor.clone(), created_at: now, ..last };
+                    tx.revision_insert(&revision).await?;
+                    let subject = format!("{object}@{}", revision.number);
+                    tx.ledger_append(&project, &actor, LedgerKind::Deletion, &subject, &revision, now).await?;
+                    Ok(Some(revision))
+                })
+            })
+            .await?
+            .ok_or(not_found)?;
+        self.objects_changed().await?;
+        Ok(revision)
+    }
+
+    /// Returns an error that names what is close to an object that is not there.
+    pub(crate) fn not_found(&self, current: &[Revision], project: &Name, object: &ObjectRef) -> ControlError {
+        let near = current
+            .iter()
+            .filter(|revision| revision.project == *project && revision.kind == object.kind)
+            .map(|revision| revision.name.to_string())
+            .collect();
+        ControlError::NotFound { what: object.to_string(), near }
+    }
+
+    async fn active_runs_of(&self, project: &Name, object: &ObjectRef) -> Result<Vec<String>, ControlError> {
+        let runs = self.inner.store.read(|tx| Box::pin(async move { tx.pipeline_runs_active().await })).await?;
+        Ok(runs
+            .into_iter()
+            .filter(|run| run.project == *project)
+            .filter(|run| match object.kind {
+                Kind::Pipeline => run.pipeline == object.name,
+                Kind::Dataset => run.datasets.contains_key(&object.name),
+                _ => false,
+            })
+            .map(|run| format!("run {}", run.display_name()))
+            .collect())
+    }
+
+    async fn objects_changed(&self) -> Result<(), ControlError> {
+        self.watch_datasets().await?;
+        self.inner.activity.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        self.inner.idle.store(false, std::sync::atomic::Ordering::SeqCst);
+        self.inner.wake.notify_one();
+        Ok(())
+    }
+
+    /// Tells whoever shows progress something in words.
+    pub fn notice(&self, text: String) {
+        let _ = self.inner.changes.send(Change::Notice(text));
+    }
+}
+
+/// Returns the live objects that name `object`, sorted.
+pub fn users_of(current: &[Revision], project: &Name, object: &ObjectRef) -> Vec<String> {
+    let mut users: Vec<String> = current
+        .iter()
+        .filter(|revision| match object.kind {
+            Kind::Project => revision.project == object.name && revision.kind != Kind::Project,
+            _ => revision.project == *project,
+        })
+        .filter(|revision| match (&revision.manifest.spec, object.kind) {
+            (_, Kind::Project) => true,
+            (Spec::Pipeline(spec), _) => names(spec).contains(object),
+            (
+                Spec::Project(_) | Spec::Environment(_) | Spec::JobTemplate(_) | Spec::Dataset(_) | Spec::Model(_),
+                _,
+            ) => false,
+        })
+        .map(|revision| format!("{}/{}", revision.kind, revision.name))
+        .collect();
+    users.sort();
+    users
+}
+
+/// Returns the objects that a pipeline names.
+fn names(spec: &PipelineSpec) -> Vec<ObjectRef> {
+    let mut named: BTreeMap<(Kind, Name), ()> = BTreeMap::new();
+    let mut add = |kind, name: &Name| {
+        named.insert((kind, name.clone()), ());
+    };
+    add(Kind::Environment, &spec.environment);
+    for trigger in &spec.triggers {
+        if let TriggerSource::Dataset(name) = &trigger.source {
+            add(Kind::Dataset, name);
+        }
+    }
+    for step in &spec.steps {
+        for input in step.inputs.values() {
+            if let InputSource::Dataset(name) = input {
+                add(Kind::Dataset, name);
+            }
+        }
+        step.writes.iter().for_each(|name| add(Kind::Dataset, name));
+        step.outputs.values().filter_map(|output| output.model.as_ref()).for_each(|name| add(Kind::Model, name));
+        step.template.iter().for_each(|template| add(Kind::JobTemplate, &template.name));
+    }
+    named.into_keys().map(|(kind, name)| ObjectRef::new(kind, name)).collect()
+}

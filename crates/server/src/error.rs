@@ -1,0 +1,96 @@
+//! How refusals of the native API look: a status and an [`ErrorBody`].
+
+use axum::{
+    Json,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use windlass_api::ErrorBody;
+use windlass_control::ControlError;
+use windlass_oci::BlobError;
+use windlass_store::StoreError;
+
+/// A refusal.
+#[derive(Debug)]
+pub(crate) struct ApiError {
+    status: StatusCode,
+    body: ErrorBody,
+}
+
+impl ApiError {
+    pub(crate) fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
+        let body = ErrorBody { code: code.to_owned(), message: message.into(), hint: None, findings: Vec::new() };
+        Self { status, body }
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.body.hint = Some(hint.into());
+        self
+    }
+
+    pub(crate) fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid", message)
+    }
+
+    pub(crate) fn not_found(what: impl std::fmt::Display) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", format!("there is no {what}"))
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        if self.status.is_server_error() {
+            tracing::error!(code = self.body.code, "{}", self.body.message);
+        }
+        (self.status, Json(self.body)).into_response()
+    }
+}
+
+impl From<ControlError> for ApiError {
+    fn from(error: ControlError) -> Self {
+        let text = windlass_control::chain(&error);
+        match error {
+            ControlError::Store(source) => source.into(),
+            ControlError::Content(source) => source.into(),
+            ControlError::NotFound { what, near } => {
+                let refusal = Self::not_found(what);
+                if near.is_empty() { refusal } else { refusal.hint(format!("there is {}", near.join(", "))) }
+            }
+            ControlError::Invalid(findings) => {
+                let mut refusal = Self::bad_request(text);
+                refusal.body.findings = findings;
+                refusal
+            }
+            ControlError::Stale => Self::new(StatusCode::CONFLICT, "stale", text),
+            ControlError::InUse { .. } => {
+                Self::new(StatusCode::CONFLICT, "in-use", text).hint("delete or change those first")
+            }
+            ControlError::Refused(_) => Self::new(StatusCode::CONFLICT, "refused", text),
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        let text = windlass_control::chain(&error);
+        match error {
+            StoreError::NotFound { what } => Self::not_found(what),
+            StoreError::Conflict { .. } => Self::new(StatusCode::CONFLICT, "conflict", text),
+            StoreError::Invalid { .. } => Self::bad_request(text),
+            StoreError::DiskFull => Self::new(StatusCode::INSUFFICIENT_STORAGE, "disk-full", text)
+                .hint("free some space; nothing acknowledged is lost, and the request may be repeated"),
+            StoreError::Busy => Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", text),
+            _ => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "store", text),
+        }
+    }
+}
+
+impl From<BlobError> for ApiError {
+    fn from(error: BlobError) -> Self {
+        let text = windlass_control::chain(&error);
+        match error {
+            BlobError::Full { .. } => Self::new(StatusCode::INSUFFICIENT_STORAGE, "disk-full", text),
+            _ => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "content", text),
+        }
+    }
+}

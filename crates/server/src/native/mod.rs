@@ -1,0 +1,113 @@
+//! The native API, `/api/v1/…`: reads a request into types, calls one function, shows the result.
+
+mod content;
+mod ledger;
+mod models;
+mod objects;
+mod runs;
+mod tokens;
+
+use axum::{
+    Json, Router,
+    body::Bytes,
+    extract::{FromRequest, FromRequestParts, Request, State},
+    http::{StatusCode, request::Parts},
+    routing::{delete, get, post, put},
+};
+use serde::de::DeserializeOwned;
+use windlass_api::Status;
+use windlass_plan::access::{Operation, allowed};
+
+use crate::{AppState, error::ApiError, principal::Principal};
+
+/// Returns the routes of the native API.
+pub(crate) fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/api/v1/status", get(status))
+        .route("/api/v1/plan", post(objects::plan))
+        .route("/api/v1/apply", post(objects::apply))
+        .route("/api/v1/objects", get(objects::list))
+        .route("/api/v1/objects/{kind}/{name}", get(objects::read).delete(objects::remove))
+        .route("/api/v1/objects/{kind}/{name}/history", get(objects::history))
+        .route("/api/v1/datasets/{name}/versions", get(objects::dataset_versions))
+        .route("/api/v1/pipelines/{name}/start", post(runs::start))
+        .route("/api/v1/pipelines/{name}/triggers", get(runs::triggers))
+        .route("/api/v1/pipelines/{name}/triggers/{trigger}/reset", post(runs::reset))
+        .route("/api/v1/runs", get(runs::list))
+        .route("/api/v1/runs/{run}", get(runs::read))
+        .route("/api/v1/runs/{run}/cancel", post(runs::cancel))
+        .route("/api/v1/runs/{run}/retry", post(runs::retry))
+        .route("/api/v1/runs/{run}/steps/{step}/why", get(runs::why))
+        .route("/api/v1/runs/{run}/steps/{step}/log", get(runs::log))
+        .route("/api/v1/models", get(models::list))
+        .route("/api/v1/models/{name}", get(models::read))
+        .route("/api/v1/models/{name}/versions/{version}/files", get(models::files))
+        .route("/api/v1/blobs/{digest}", put(content::upload).head(content::exists).get(content::download))
+        .route("/api/v1/ledger", get(ledger::list))
+        .route("/api/v1/export", get(ledger::export))
+        .route("/api/v1/tokens", get(tokens::list).post(tokens::create))
+        .route("/api/v1/tokens/{id}", delete(tokens::revoke))
+        .route("/api/v1/{*rest}", get(unknown).post(unknown).put(unknown).delete(unknown).patch(unknown))
+}
+
+async fn unknown(request: Request) -> ApiError {
+    ApiError::not_found(format!("path {}", request.uri().path()))
+}
+
+async fn status(State(state): State<AppState>, caller: Caller) -> Result<Json<Status>, ApiError> {
+    caller.may(Operation::ReadObjects)?;
+    Ok(Json(Status {
+        version: state.settings.version.clone(),
+        idle: state.control.is_idle(),
+        busy: state.control.busy_reasons().await?,
+        database: state.settings.database.clone(),
+    }))
+}
+
+/// Who asks; handlers say what for.
+pub(crate) struct Caller(pub(crate) Principal);
+
+impl Caller {
+    /// Refuses what the caller's role does not allow.
+    pub(crate) fn may(&self, operation: Operation) -> Result<&Principal, ApiError> {
+        if allowed(self.0.role, operation) && self.0.attempt.is_none() {
+            return Ok(&self.0);
+        }
+        Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", format!("{} may not do that", self.0.actor))
+            .hint("ask a maintainer for a token with a higher role"))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let missing = || ApiError::new(StatusCode::UNAUTHORIZED, "unauthenticated", "a token is needed");
+        parts.extensions.get::<Principal>().cloned().map(Self).ok_or_else(missing)
+    }
+}
+
+/// A JSON body, capped in size and depth before it is parsed.
+pub(crate) struct Body<T>(pub(crate) T);
+
+/// How deeply JSON may nest.
+const DEPTH: usize = 64;
+
+impl<T: DeserializeOwned> FromRequest<AppState> for Body<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
+        let cap = state.settings.body_cap;
+        let too_large = || {
+            ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", format!("the body has more than {cap} bytes"))
+        };
+        let length = request.headers().get(axum::http::header::CONTENT_LENGTH);
+        let length = length.and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<usize>().ok());
+        if length.is_some_and(|length| length > cap) {
+            return Err(too_large());
+        }
+        let bytes: Bytes = axum::body::to_bytes(request.into_body(), cap).await.map_err(|_| too_large())?;
+        windlass_scan::check_json(&bytes, DEPTH, cap).map_err(|error| ApiError::bad_request(error.to_string()))?;
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| ApiError::bad_request(format!("the body is not as expected: {error}")))
+    }
+}

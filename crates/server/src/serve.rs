@@ -1,0 +1,60 @@
+//! Binding, serving, and stopping.
+
+use std::{future::Future, net::SocketAddr};
+
+use axum::{Router, extract::DefaultBodyLimit, middleware};
+use tokio::net::TcpListener;
+
+use crate::{AppState, auth, mlflow, native};
+
+/// Why the server cannot serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The address is taken or not ours.
+    #[error("failed to listen at {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Serving broke off.
+    #[error("failed to serve")]
+    Serve(#[source] std::io::Error),
+}
+
+/// Returns all routes, behind the door.
+pub fn router(state: AppState) -> Router {
+    Router::new()
+        .merge(native::routes())
+        .merge(mlflow::routes())
+        .layer(middleware::from_fn_with_state(state.clone(), auth::check))
+        // Every handler caps its own body: JSON before parsing, uploads while streaming.
+        .layer(DefaultBodyLimit::disable())
+        .with_state(state)
+}
+
+/// Binds an address, early, so that a taken port is said before anything starts.
+pub async fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })
+}
+
+/// Serves until `shutdown` ends; requests under way are finished.
+pub async fn serve(
+    listener: TcpListener,
+    state: AppState,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), ServeError> {
+    axum::serve(tokio_nodelay(listener), router(state)).with_graceful_shutdown(shutdown).await.map_err(ServeError::Serve)
+}
+
+/// Answers leave at once: a client on a kept connection never waits for Nagle's algorithm.
+fn tokio_nodelay(listener: TcpListener) -> axum::serve::TapIo<TcpListener, impl FnMut(&mut tokio::net::TcpStream) + Send + 'static> {
+    use axum::serve::ListenerExt;
+    listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!("TCP_NODELAY was not set: {error}");
+        }
+    })
+}

@@ -1,0 +1,51 @@
+//! What every handler may reach.
+
+use std::{sync::Arc, time::Duration};
+
+use windlass_control::Control;
+
+use crate::auth::TokenCache;
+
+/// The server's settings.
+#[derive(Debug, Clone)]
+pub struct ServerSettings {
+    /// Host names (without port) that a `Host` header may carry besides loopback's: DNS rebinding ends here.
+    pub hosts: Vec<String>,
+    /// The largest JSON body, in bytes.
+    pub body_cap: usize,
+    /// The version shown.
+    pub version: String,
+    /// The database's kind, for `status`.
+    pub database: String,
+    /// How long a request may take before it is answered with 408; uploads and log streams are exempt.
+    pub timeout: Duration,
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        Self {
+            hosts: Vec::new(),
+            body_cap: 16 << 20,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            database: "sqlite".to_owned(),
+            timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Shared by all handlers; cheap to clone.
+#[derive(Clone)]
+pub struct AppState {
+    /// The control loop with store, content and executor.
+    pub control: Control,
+    /// The settings.
+    pub settings: Arc<ServerSettings>,
+    pub(crate) tokens: Arc<TokenCache>,
+}
+
+impl AppState {
+    /// Joins the parts.
+    pub fn new(control: Control, settings: ServerSettings) -> Self {
+        Self { control, settings: Arc::new(settings), tokens: Arc::new(TokenCache::default()) }
+    }
+}
