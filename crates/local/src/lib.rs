@@ -1,1 +1,12 @@
-//! local
+//! This machine as a place to run.
+//!
+//! [`executor`] implements the control loop's `Executor` on processes: it lays out a work folder for each attempt,
+//! starts it under a shim and reports its end. [`step`] is that shim, `windlass step`: it outlives the server, ends
+//! whatever a step leaves behind and writes the result. [`python`] resolves and builds Python environments, and
+//! [`run`] tracks a command that has no manifest. The crate knows neither SQL nor Kubernetes.
+
+pub mod executor;
+pub mod layout;
+pub mod process;
+pub mod run;
+pub mod step;

@@ -1,0 +1,1 @@
+//! The control loop's executor on processes.

@@ -1,0 +1,1 @@
+//! Tracks a command that has no manifest.

@@ -1,0 +1,160 @@
+//! What the shim is told, and what it tells: three small JSON files in the attempt's work folder.
+//!
+//! `job.json` and `stop.json` are written by the executor, `result.json` by the shim (or, where the shim is gone, by
+//! whoever found that out). A result is written once, atomically, and never changes.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+/// The most bytes a log may take on disk unless the job says otherwise.
+pub const LOG_LIMIT: u64 = 64 << 20;
+
+/// The time from `SIGTERM` to `SIGKILL` in milliseconds (the step contract of the design).
+pub const GRACE_MILLIS: u64 = 30_000;
+
+/// What the shim is to run. Complete: the step gets `environment` and nothing else.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StepJob {
+    /// The attempt's id, for the processes' `WINDLASS_ATTEMPT`.
+    pub attempt: String,
+    /// The program, an absolute path.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+    /// All variables of the step.
+    pub environment: BTreeMap<String, String>,
+    /// The working directory.
+    pub directory: PathBuf,
+    /// The log, appended to.
+    pub log: PathBuf,
+    /// The most bytes the log may take; of a longer one, the beginning and the end are kept.
+    pub log_limit: u64,
+    /// Texts that appear as `***` in the log.
+    pub secrets: Vec<String>,
+    /// The longest the step may take, in milliseconds.
+    pub timeout_millis: Option<u64>,
+    /// From TERM to KILL, in milliseconds.
+    pub grace_millis: u64,
+    /// The most memory all its processes may hold together, in bytes.
+    pub memory: Option<u64>,
+}
+
+/// The wish that an attempt end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StopRequest {
+    /// Whose wish.
+    pub reason: StopReason,
+    /// From TERM to KILL, in milliseconds.
+    pub grace_millis: u64,
+}
+
+/// Why an attempt is asked to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum StopReason {
+    /// Somebody cancelled it.
+    Cancelled,
+    /// The server stops in good order.
+    Interrupted,
+}
+
+/// How a step ended, and what it used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StepResult {
+    /// What happened.
+    pub end: StepEnd,
+    /// Processor time of all processes reaped, user and system, in microseconds.
+    pub cpu_micros: u64,
+    /// Peak resident memory of the largest process, in bytes.
+    pub peak_memory: u64,
+    /// Wall time in microseconds.
+    pub wall_micros: u64,
+    /// Bytes written to standard output and error.
+    pub log_bytes: u64,
+    /// Bytes of those that the log left out.
+    pub log_dropped: u64,
+    /// Processes that were still there when the step ended, and were killed.
+    pub left_behind: u64,
+}
+
+impl StepResult {
+    /// Returns a result that used nothing.
+    pub fn bare(end: StepEnd) -> Self {
+        Self { end, cpu_micros: 0, peak_memory: 0, wall_micros: 0, log_bytes: 0, log_dropped: 0, left_behind: 0 }
+    }
+}
+
+/// The ways a step ends, as seen from right beside it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "how")]
+pub enum StepEnd {
+    /// The program could not be started.
+    NotStarted {
+        /// Why, in one line.
+        reason: String,
+    },
+    /// It ended by itself.
+    Exited {
+        /// The exit code.
+        code: i32,
+    },
+    /// A signal that the shim did not send ended it.
+    Killed {
+        /// The signal's number.
+        signal: i32,
+    },
+    /// It took longer than its time-out.
+    TimedOut,
+    /// It was asked to end, and did, or was killed.
+    Stopped,
+    /// It went over its memory limit.
+    OutOfMemory {
+        /// The limit and what was held, in one line.
+        reason: String,
+    },
+    /// Its shim vanished.
+    Lost {
+        /// What is known, in one line.
+        reason: String,
+    },
+}
+
+/// Reads one of these files.
+pub fn read<T: DeserializeOwned>(path: &Path) -> io::Result<T> {
+    let bytes = fs::read(path)?;
+    serde_json::from_slice(&bytes).map_err(|source| io::Error::new(io::ErrorKind::InvalidData, source))
+}
+
+/// Writes one of these files by rename, readable by its owner alone; a reader sees all of it or none.
+pub fn write<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
+    place(path, value, false)
+}
+
+/// Writes like [`write`] and returns once file and name are on disk.
+pub fn write_durably<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
+    place(path, value, true)
+}
+
+fn place<T: Serialize>(path: &Path, value: &T, durably: bool) -> io::Result<()> {
+    let temporary = path.with_extension("new");
+    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+    file.write_all(&serde_json::to_vec(value)?)?;
+    if durably {
+        file.sync_all()?;
+    }
+    fs::rename(&temporary, path)?;
+    if let Some(folder) = path.parent().filter(|_| durably) {
+        fs::File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}

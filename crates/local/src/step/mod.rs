@@ -1,0 +1,106 @@
+//! The step runner, `windlass step`: a small process between server and step, one for each attempt.
+//!
+//! It promises, whatever happens to the server: the step runs in a session and process group of its own; all its
+//! output is in the log, bounded and without secrets; time-out and memory limit are held; when it ends, every process
+//! it left behind is killed; and how it ended is in `result.json`, written once and atomically. While it lives it
+//! holds a lock on the file `alive`, so that anybody can tell, without trusting process numbers, that it does.
+//!
+//! It knows nothing of pipelines, stores or networks: `job.json` says everything. It is synchronous, has one thread
+//! and does little, because one runs beside each step.
+
+mod cgroup;
+mod job;
+mod log;
+mod mask;
+mod memory;
+mod signals;
+mod supervise;
+mod sweep;
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+    process::ExitCode,
+};
+
+pub use job::{
+    GRACE_MILLIS, LOG_LIMIT, StepEnd, StepJob, StepResult, StopReason, StopRequest, read, write, write_durably,
+};
+pub use log::tail_folder;
+
+use crate::layout::AttemptFolder;
+
+/// Runs the step that `<folder>/job.json` describes and returns when it ended and its result is written.
+///
+/// The exit code says only whether the shim did its work, not how the step ended. A second shim on the same folder,
+/// or one that comes after a result, does nothing.
+pub fn step_main(folder: &Path) -> ExitCode {
+    match step(&AttemptFolder::new(folder)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let mut error: &dyn std::error::Error = &error;
+            let mut text = format!("windlass step: {error}");
+            while let Some(source) = error.source() {
+                text.push_str(&format!(": {source}"));
+                error = source;
+            }
+            // Nobody may be reading.
+            let _ = writeln!(io::stderr(), "{text}");
+            ExitCode::from(3)
+        }
+    }
+}
+
+/// Why a shim could not do its work.
+#[derive(Debug, thiserror::Error)]
+enum StepError {
+    #[error("failed to take signals over")]
+    Signals(#[source] io::Error),
+    #[error("failed to lock `{0}`")]
+    Lock(String, #[source] io::Error),
+    #[error("failed to read `{0}`")]
+    Job(String, #[source] io::Error),
+    #[error("failed to open the log `{0}`")]
+    Log(String, #[source] io::Error),
+    #[error("failed to become the parent of what the step leaves behind")]
+    Subreaper(#[source] io::Error),
+    #[error("failed to wait for the step")]
+    Wait(#[source] io::Error),
+    #[error("failed to write the result `{0}`")]
+    Result(String, #[source] io::Error),
+}
+
+fn step(folder: &AttemptFolder) -> Result<(), StepError> {
+    let signals = signals::Signals::install().map_err(StepError::Signals)?;
+    // Fails where the caller made us a group leader already, which serves as well.
+    let _ = rustix::process::setsid();
+    let alive = lock(&folder.alive()).map_err(|source| StepError::Lock(show(&folder.alive()), source))?;
+    let Some(_alive) = alive else { return Ok(()) };
+    if folder.result().exists() {
+        return Ok(());
+    }
+    let job: StepJob = read(&folder.job()).map_err(|source| StepError::Job(show(&folder.job()), source))?;
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
+        .map_err(|source| StepError::Subreaper(source.into()))?;
+    let result = supervise::supervise(folder, &job, &signals)?;
+    write_durably(&folder.result(), &result).map_err(|source| StepError::Result(show(&folder.result()), source))
+}
+
+/// Locks the file that says that a shim lives, and writes our number into it; `None` where another holds it.
+fn lock(path: &Path) -> io::Result<Option<File>> {
+    let mut file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(std::fs::TryLockError::WouldBlock) => return Ok(None),
+        Err(std::fs::TryLockError::Error(error)) => return Err(error),
+    }
+    file.set_len(0)?;
+    file.write_all(std::process::id().to_string().as_bytes())?;
+    Ok(Some(file))
+}
+
+fn show(path: &Path) -> String {
+    path.display().to_string()
+}
