@@ -4,13 +4,24 @@
 //! give the same answers: one suite of tests runs on both. Callers bring closures over a [`Tx`], which has one typed
 //! function per question; SQL never leaves this crate. It does not know HTTP, executors, clocks or what a record means.
 
+mod access;
+mod content;
+mod datasets;
 mod db;
+mod encode;
 mod error;
+mod execution;
+pub mod ledger;
 mod migrate;
+mod objects;
 mod postgres;
+mod queues;
+mod settings;
 mod sqlite;
+mod triggers;
 mod tx;
 
 pub use db::{Store, StoreUrl, StoreUrlError};
 pub use error::StoreError;
+pub use execution::RunQuery;
 pub use tx::Tx;
