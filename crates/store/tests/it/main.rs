@@ -1,0 +1,4 @@
+//! The store from outside: each test runs on SQLite and on PostgreSQL unless it is about one of them.
+
+mod records;
+mod transactions;

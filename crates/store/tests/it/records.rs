@@ -1,0 +1,1 @@
+//! Records: what goes in comes out, in the order promised.
