@@ -5,6 +5,7 @@
 
 pub mod canonical;
 mod digest;
+pub mod filter;
 mod finding;
 mod ids;
 pub mod manifest;

@@ -185,6 +185,8 @@ pub enum LedgerKind {
     RunSeal,
     /// A model version was registered; the body is the version's identity and OCI manifest digest.
     ModelVersion,
+    /// An experiment or a registered model was made, renamed or restored.
+    Registry,
     /// An alias moved.
     Alias,
     /// A token was made or revoked.
@@ -205,6 +207,7 @@ impl LedgerKind {
             Self::RunEnded => "run-ended",
             Self::RunSeal => "run-seal",
             Self::ModelVersion => "model-version",
+            Self::Registry => "registry",
             Self::Alias => "alias",
             Self::Access => "access",
             Self::Breaker => "breaker",
