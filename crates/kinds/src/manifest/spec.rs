@@ -4,7 +4,7 @@
 //! are the body of a [`crate::record::Revision`]; adding a field here needs `#[serde(default)]` for revisions already
 //! stored. Relative paths are as written, relative to the file that says them; `Resolved` carries what they meant.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -236,7 +236,7 @@ pub enum DataFormat {
 }
 
 /// What every file of a dataset must satisfy.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Expectations {
     /// The columns, by name.
     #[serde(default)]
@@ -253,6 +253,13 @@ pub struct Expectations {
     /// Columns that together name a row once within a file.
     #[serde(default)]
     pub unique: Vec<String>,
+}
+
+impl Default for Expectations {
+    /// Expects nothing: any columns, any number of rows.
+    fn default() -> Self {
+        Self { columns: Vec::new(), extra_columns: true, min_rows: None, max_rows: None, unique: Vec::new() }
+    }
 }
 
 fn yes() -> bool {
@@ -428,6 +435,29 @@ pub struct TemplateRef {
     pub name: Name,
     /// Its published version.
     pub version: u32,
+}
+
+/// Why a text is not a [`TemplateRef`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` does not name a version of a template; write NAME@VERSION, such as train@1")]
+pub struct TemplateRefError(String);
+
+impl FromStr for TemplateRef {
+    type Err = TemplateRefError;
+
+    fn from_str(text: &str) -> Result<Self, TemplateRefError> {
+        let error = || TemplateRefError(text.chars().take(80).collect());
+        let (name, version) = text.split_once('@').ok_or_else(error)?;
+        let digits = version.bytes().all(|byte| byte.is_ascii_digit());
+        let version = version.parse().ok().filter(|version| *version >= 1 && digits).ok_or_else(error)?;
+        Ok(Self { name: name.parse().map_err(|_| error())?, version })
+    }
+}
+
+impl fmt::Display for TemplateRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.name, self.version)
+    }
 }
 
 /// Fan-out over the values of one parameter.
