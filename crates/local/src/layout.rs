@@ -62,11 +62,6 @@ impl AttemptFolder {
         &self.0
     }
 
-    /// Returns the job as the control loop handed it over.
-    pub fn handed_over(&self) -> PathBuf {
-        self.0.join("handed-over.json")
-    }
-
     /// Returns the description that the shim reads.
     pub fn job(&self) -> PathBuf {
         self.0.join("job.json")

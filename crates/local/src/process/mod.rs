@@ -104,7 +104,10 @@ pub fn kill_all(is_ours: impl Fn(Pid) -> bool) -> usize {
             kill(pid);
             killed.insert(pid.as_raw_nonzero());
         }
-        #[expect(clippy::disallowed_methods, reason = "runs on a blocking thread; the kernel offers nothing to wait for")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "runs on a blocking thread; the kernel offers nothing to wait for"
+        )]
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     killed.len()
@@ -123,8 +126,12 @@ mod tests {
     #[test]
     fn a_child_is_found_with_its_facts() {
         let folder = tempfile::tempdir().unwrap();
-        let mut child =
-            Command::new("sleep").arg("60").env("WINDLASS_ATTEMPT", "table").current_dir(folder.path()).spawn().unwrap();
+        let mut child = Command::new("sleep")
+            .arg("60")
+            .env("WINDLASS_ATTEMPT", "table")
+            .current_dir(folder.path())
+            .spawn()
+            .unwrap();
         let pid = Pid::from_child(&child);
         let me = rustix::process::getpid();
         assert!(children(me).contains(&pid));

@@ -102,6 +102,8 @@ pub enum StepEnd {
     NotStarted {
         /// Why, in one line.
         reason: String,
+        /// Whether trying again could help.
+        retryable: bool,
     },
     /// It ended by itself.
     Exited {

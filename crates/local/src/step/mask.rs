@@ -46,9 +46,10 @@ impl Mask {
 
     /// Returns place and length of the first secret at or after `from`; of two at one place the longer.
     fn first_from(&self, from: usize) -> Option<(usize, usize)> {
-        let found = self.secrets.iter().filter_map(|secret| {
-            secret.find(&self.held[from..]).map(|at| (from + at, secret.needle().len()))
-        });
+        let found = self
+            .secrets
+            .iter()
+            .filter_map(|secret| secret.find(&self.held[from..]).map(|at| (from + at, secret.needle().len())));
         found.min_by_key(|&(at, length)| (at, std::cmp::Reverse(length)))
     }
 

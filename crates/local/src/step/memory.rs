@@ -54,9 +54,8 @@ impl MemoryWatch {
     pub(super) fn exceeded(&self, root: Pid) -> Option<String> {
         let Self::Polling { limit } = self else { return None };
         let held = process::held_by_descendants(root);
-        (held > *limit).then(|| {
-            format!("memory limit of {} exceeded: its processes held {}", bytes(*limit), bytes(held))
-        })
+        (held > *limit)
+            .then(|| format!("memory limit of {} exceeded: its processes held {}", bytes(*limit), bytes(held)))
     }
 
     /// Returns the reason where the kernel ended the step for its memory.
@@ -75,7 +74,11 @@ pub(super) fn bytes(count: u64) -> String {
     for (unit, size) in [("GiB", 1u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] {
         if count >= size {
             let tenths = count as f64 / size as f64;
-            return if count.is_multiple_of(size) { format!("{tenths:.0} {unit}") } else { format!("{tenths:.1} {unit}") };
+            return if count.is_multiple_of(size) {
+                format!("{tenths:.0} {unit}")
+            } else {
+                format!("{tenths:.1} {unit}")
+            };
         }
     }
     format!("{count} bytes")

@@ -46,7 +46,7 @@ pub(super) fn supervise(folder: &AttemptFolder, job: &StepJob, signals: &Signals
         Err(error) => {
             let reason = not_started(job, &error);
             log.note(&reason);
-            return Ok(StepResult::bare(StepEnd::NotStarted { reason }));
+            return Ok(StepResult::bare(StepEnd::NotStarted { reason, retryable: false }));
         }
     };
     memory.begin(main);
@@ -140,7 +140,9 @@ impl Supervision<'_> {
             }
             if look_at.is_some_and(|at| at <= now) {
                 look_at = self.memory.interval().map(|interval| now + interval);
-                if self.ending.is_none() && let Some(reason) = self.memory.exceeded(self.main) {
+                if self.ending.is_none()
+                    && let Some(reason) = self.memory.exceeded(self.main)
+                {
                     self.log.note(&reason);
                     self.end(Ending::OutOfMemory(reason), 0);
                 }

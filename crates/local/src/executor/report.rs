@@ -1,0 +1,84 @@
+//! Turns how a step ended into what the control loop hears.
+
+use std::{fs, io, time::Duration};
+
+use windlass_kinds::{
+    Span,
+    record::{AttemptEnd, AttemptResult, Usage},
+};
+
+use super::{
+    Inner,
+    collect::{OutputTrouble, collect},
+    stage::HandedOver,
+};
+use crate::{
+    layout::AttemptFolder,
+    step::{self, StepEnd, StepResult, StopReason, StopRequest},
+};
+
+/// Returns the report of an attempt. Where the step exited well, its outputs are in the store when this returns.
+pub(super) async fn report(inner: &Inner, folder: &AttemptFolder, result: StepResult) -> AttemptResult {
+    let usage =
+        Usage { cpu_micros: result.cpu_micros, peak_memory: result.peak_memory, wall_micros: result.wall_micros };
+    let mut outputs = Default::default();
+    let failed = |reason: String, retryable: bool| AttemptEnd::Failed { reason, retryable };
+    let end = match result.end {
+        StepEnd::Exited { code: 0 } => match step::read::<HandedOver>(&folder.job()) {
+            Err(error) => AttemptEnd::Lost { reason: format!("its job can no longer be read: {error}") },
+            Ok(job) => match collect(inner.blobs.as_ref(), folder, &job.outputs).await {
+                Ok(collected) => {
+                    outputs = collected;
+                    clear_checkpoints(inner, &job);
+                    AttemptEnd::Succeeded
+                }
+                Err(OutputTrouble { reason, is_retryable }) => failed(reason, is_retryable),
+            },
+        },
+        StepEnd::Exited { code } => failed(format!("exit code {code}"), true),
+        StepEnd::Killed { signal } => failed(format!("killed by {}; not by Windlass", signal_text(signal)), true),
+        StepEnd::NotStarted { reason, retryable } => failed(reason, retryable),
+        StepEnd::OutOfMemory { reason } => failed(reason, true),
+        StepEnd::TimedOut => AttemptEnd::TimedOut { limit: limit_text(folder) },
+        StepEnd::Lost { reason } => AttemptEnd::Lost { reason },
+        StepEnd::Stopped => match step::read::<StopRequest>(&folder.stop()) {
+            Ok(StopRequest { reason: StopReason::Cancelled, grace_millis: _ }) => AttemptEnd::Cancelled,
+            // Without a wish of ours it was the machine that went down.
+            Ok(StopRequest { reason: StopReason::Interrupted, grace_millis: _ }) | Err(_) => AttemptEnd::Interrupted,
+        },
+    };
+    AttemptResult { end, outputs, usage }
+}
+
+/// A step that succeeded has no use for its checkpoints any more; one that will be tried again has.
+fn clear_checkpoints(inner: &Inner, job: &HandedOver) {
+    match fs::remove_dir_all(inner.data.checkpoints(&job.step_run)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(step_run = job.step_run, %error, "failed to remove checkpoints");
+        }
+        Ok(()) | Err(_) => {}
+    }
+}
+
+fn limit_text(folder: &AttemptFolder) -> String {
+    let limit = step::read::<HandedOver>(&folder.job()).ok().and_then(|job| job.step.timeout_millis);
+    limit.map_or_else(|| "its time-out".to_owned(), |millis| Span(Duration::from_millis(millis)).to_string())
+}
+
+fn signal_text(number: i32) -> String {
+    match nix::sys::signal::Signal::try_from(number) {
+        Ok(signal) => format!("signal {number} ({})", signal.as_str()),
+        Err(_) => format!("signal {number}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_have_names() {
+        assert_eq!(signal_text(9), "signal 9 (SIGKILL)");
+        assert_eq!(signal_text(40), "signal 40");
+    }
+}
