@@ -28,7 +28,7 @@ pub fn read(sources: &[Source], known: &dyn Known) -> ParseOutcome {
     }
     // A stable sort: findings at one place stay in the order they were found.
     outcome.findings.sort_by_key(|finding: &Finding| {
-        let place = finding.position.map_or((0, 0), |place| (place.line, place.column));
+        let place = finding.position.map_or((u32::MAX, 0), |place| (place.line, place.column));
         (rank.get(finding.file.as_str()).copied(), place)
     });
     merge_settings(&mut outcome.manifests, known);

@@ -156,7 +156,8 @@ fn settings(settings: &StepDefaults, fields: &mut Fields) {
         resources.as_ref().map(|Resources { cpu, memory }| {
             let mut fields = Fields::default();
             fields.put("cpu", number(*cpu));
-            fields.some("memory", memory.map(units::write_memory));
+            let size = memory.map(units::write_memory);
+            fields.some("memory", size.map(|size| size.parse::<u64>().map_or(Value::from(size), Value::from)));
             fields.value()
         }),
     );

@@ -35,7 +35,7 @@ pub(super) fn memory(text: &str) -> Result<u64, (String, String)> {
             None => return Err(unknown_suffix(amount, suffix).unwrap_or_else(usual)),
         },
     };
-    let bytes = u128::from(thousandths) * u128::from(size);
+    let bytes = thousandths * u128::from(size);
     if !exact || !bytes.is_multiple_of(1000) {
         return Err((format!("`{shown}` is not a whole number of bytes"), "use a smaller unit".to_owned()));
     }
@@ -62,15 +62,15 @@ fn unknown_suffix(amount: &str, suffix: &str) -> Option<(String, String)> {
 }
 
 /// Reads an unsigned decimal as thousandths; tells whether three places hold it.
-fn decimal(text: &str) -> Option<(u64, bool)> {
+fn decimal(text: &str) -> Option<(u128, bool)> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     if whole.is_empty() || fraction.is_empty() || fraction.contains('.') {
         return None;
     }
     let fraction = fraction.trim_end_matches('0');
     let exact = fraction.len() <= 3;
-    let places: u64 = format!("{:0<3}", &fraction[..fraction.len().min(3)]).parse().ok()?;
-    Some((whole.parse::<u64>().ok()?.checked_mul(1000)?.checked_add(places)?, exact))
+    let places: u128 = format!("{:0<3}", &fraction[..fraction.len().min(3)]).parse().ok()?;
+    Some((u128::from(whole.parse::<u64>().ok()?) * 1000 + places, exact))
 }
 
 /// Writes an amount of memory with the largest suffix that is exact; reads back to the same.

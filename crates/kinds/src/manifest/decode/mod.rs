@@ -171,6 +171,14 @@ fn metadata_of(at: &At<'_>, kind: Kind, report: &mut Report) -> Option<Metadata>
 
 /// Reads a mapping of free keys to text.
 fn text_map(at: &At<'_>, report: &mut Report) -> Option<BTreeMap<String, String>> {
-    let key = |key: &str| if key.is_empty() { Err("an empty key".to_owned()) } else { Ok(clean(key)) };
-    map(at, report, key, written)
+    map(at, report, free_key, written)
+}
+
+/// Accepts any key that can be shown.
+fn free_key(key: &str) -> Result<String, String> {
+    match key {
+        "" => Err("a key must not be empty".to_owned()),
+        key if key.chars().any(char::is_control) => Err(format!("the key `{}` has control characters", show(key))),
+        key => Ok(key.to_owned()),
+    }
 }

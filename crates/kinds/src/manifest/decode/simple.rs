@@ -8,7 +8,7 @@ use super::{
         fields::{At, Fields, map, text, whole, word},
         report::Report,
     },
-    settings,
+    free_key, settings,
 };
 
 const ROLES: [(&str, Role); 4] = [
@@ -27,8 +27,8 @@ pub(super) fn project(body: Option<At<'_>>, report: &mut Report) -> Option<Proje
     let Some(at) = body else { return Some(ProjectSpec::default()) };
     let mut fields = Fields::open(&at, report)?;
     let description = description(&mut fields, report);
-    let key = |key: &str| if key.is_empty() { Err("a member needs a name".to_owned()) } else { Ok(key.to_owned()) };
-    let members = fields.get("members").and_then(|at| map(&at, report, key, |at, report| word(at, &ROLES, report)));
+    let members =
+        fields.get("members").and_then(|at| map(&at, report, free_key, |at, report| word(at, &ROLES, report)));
     fields.finish(report);
     Some(ProjectSpec { description, members: members.unwrap_or_else(BTreeMap::new) })
 }
