@@ -49,8 +49,8 @@ pub enum Attribute {
     Ended,
     /// When it last changed.
     Updated,
-    /// Where its artifacts lie.
-    ArtifactUri,
+    /// Where its artifacts lie, relative to the root of all artifacts.
+    ArtifactPath,
     /// The kind of a logged model.
     ModelType,
     /// The run that made it.

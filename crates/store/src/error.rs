@@ -23,6 +23,9 @@ pub enum StoreError {
         /// What is wrong with it, and what would be right.
         what: String,
     },
+    /// A change of tracking or registry was refused; nothing was written.
+    #[error(transparent)]
+    Refused(Box<crate::tracking::Refusal>),
     /// The database was written by a newer Windlass.
     #[error(
         "the database has schema {found}, this Windlass knows {known}: use a newer Windlass, or another data folder"

@@ -16,12 +16,18 @@ mod migrate;
 mod objects;
 mod postgres;
 mod queues;
+mod registry;
 mod settings;
 mod sqlite;
+mod tracking;
 mod triggers;
 mod tx;
 
 pub use db::{Store, StoreUrl, StoreUrlError};
 pub use error::StoreError;
 pub use execution::RunQuery;
+pub use registry::VersionFact;
+pub use tracking::{
+    ExperimentChange, LoggedModelChange, ParamChange, Refusal, RunChange, RunLog, Subject as RefusalSubject,
+};
 pub use tx::Tx;

@@ -19,8 +19,10 @@ pub(crate) struct Migration {
 }
 
 /// Every migration in order.
-pub(crate) const MIGRATIONS: &[Migration] =
-    &[Migration { number: 1, name: "records", sql: include_str!("../schema/0001_records.sql") }];
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    Migration { number: 1, name: "records", sql: include_str!("../schema/0001_records.sql") },
+    Migration { number: 2, name: "tracking", sql: include_str!("../schema/0002_tracking.sql") },
+];
 
 const TABLE: &str =
     "CREATE TABLE IF NOT EXISTS schema_migration (number BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL)";

@@ -1,0 +1,252 @@
+//! Metric points: the hottest path of the store.
+//!
+//! One point costs two statements: the insertion, which at the same time makes sure that the run may be written to, and
+//! the upkeep of the metric's last point. The same point twice is one point, so a client may repeat a request.
+
+use std::collections::BTreeMap;
+
+use sqlx::AssertSqlSafe;
+use windlass_kinds::{LoggedModelId, Name, RunId, record::MetricPoint};
+
+use crate::{
+    StoreError, Tx,
+    tx::{Arg, Row, args},
+};
+
+/// How many points one statement carries. A few sizes only, so that prepared statements are found again.
+const CHUNKS: [usize; 3] = [64, 8, 1];
+
+/// The columns of a point in both tables, `run` first.
+const COLUMNS: &str = "run, key, step, at_ms, value, nan, model, dataset_name, dataset_digest";
+
+/// What a later point does to the last one: largest step, then time, then value. A NaN counts as 0 here.
+const LATER: &str = "ON CONFLICT (run, key) DO UPDATE SET step = excluded.step, at_ms = excluded.at_ms,
+     value = excluded.value, nan = excluded.nan, model = excluded.model, dataset_name = excluded.dataset_name,
+     dataset_digest = excluded.dataset_digest
+     WHERE (excluded.step, excluded.at_ms, excluded.value) > (metric_latest.step, metric_latest.at_ms, metric_latest.value)";
+
+/// Returns the value as stored and its NaN flag: SQLite keeps NaN as NULL.
+fn stored(value: f64) -> (f64, bool) {
+    if value.is_nan() { (0.0, true) } else { (value, false) }
+}
+
+fn point_args<'a>(run: &'a RunId, point: &'a MetricPoint, into: &mut Vec<Arg<'a>>) {
+    let (value, nan) = stored(point.value);
+    into.extend(args![
+        run.as_str(),
+        &point.key,
+        point.step,
+        point.timestamp_ms,
+        value,
+        nan,
+        point.model_id.as_ref().map(LoggedModelId::as_str),
+        point.dataset_name.as_deref(),
+        point.dataset_digest.as_deref(),
+    ]);
+}
+
+/// Returns a point from columns `at..at + 8`: key, step, time, value, NaN flag, model, dataset name and digest.
+pub(super) fn point_of(row: &Row, at: usize) -> Result<MetricPoint, StoreError> {
+    Ok(MetricPoint {
+        key: row.text(at)?,
+        step: row.int(at + 1)?,
+        timestamp_ms: row.int(at + 2)?,
+        value: if row.bool(at + 4)? { f64::NAN } else { row.real(at + 3)? },
+        model_id: row.opt_text(at + 5)?.map(LoggedModelId::new),
+        dataset_name: row.opt_text(at + 6)?,
+        dataset_digest: row.opt_text(at + 7)?,
+    })
+}
+
+fn values(rows: usize) -> String {
+    let mut text = String::with_capacity(rows * 48);
+    for row in 0..rows {
+        text.push_str(if row == 0 { "(" } else { ", (" });
+        for column in 1..=9 {
+            text.push_str(if column == 1 { "$" } else { ", $" });
+            text.push_str(&(row * 9 + column).to_string());
+        }
+        text.push(')');
+    }
+    text
+}
+
+impl Tx {
+    /// Adds points to a run that may be written to.
+    pub async fn log_metrics(
+        &mut self,
+        project: &Name,
+        run: &RunId,
+        points: &[MetricPoint],
+    ) -> Result<(), StoreError> {
+        match points {
+            [] => self.run_open(project, run).await,
+            [point] => self.log_metric(project, run, point).await,
+            points => {
+                self.run_open(project, run).await?;
+                self.metric_points_put(run, points).await
+            }
+        }
+    }
+
+    async fn log_metric(&mut self, project: &Name, run: &RunId, point: &MetricPoint) -> Result<(), StoreError> {
+        let mut args = Vec::with_capacity(10);
+        point_args(run, point, &mut args);
+        args.push(Arg::from(project));
+        let added = self
+            .execute(
+                "INSERT INTO metric_point (run, key, step, at_ms, value, nan, model, dataset_name, dataset_digest)
+                 SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9 FROM tracking_run
+                 WHERE id = $1 AND project = $10 AND deleted = 0 AND sealed = 0
+                 ON CONFLICT (run, key, step, at_ms, value, nan) DO NOTHING",
+                args,
+            )
+            .await?;
+        if added == 1 {
+            return self.metric_latest_put(run, &[point]).await;
+        }
+        // The point is there already, or the run is not simply open: find out.
+        self.run_open(project, run).await?;
+        self.metric_points_put(run, std::slice::from_ref(point)).await
+    }
+
+    async fn metric_points_put(&mut self, run: &RunId, points: &[MetricPoint]) -> Result<(), StoreError> {
+        for chunk in chunks(points) {
+            let mut args = Vec::with_capacity(chunk.len() * 9);
+            chunk.iter().for_each(|point| point_args(run, point, &mut args));
+            let values = values(chunk.len());
+            let sql = format!(
+                "INSERT INTO metric_point ({COLUMNS}) VALUES {values}
+                 ON CONFLICT (run, key, step, at_ms, value, nan) DO NOTHING"
+            );
+            self.execute(AssertSqlSafe(sql), args).await?;
+        }
+        // One statement may touch a metric's last point once only.
+        let mut last: BTreeMap<&str, &MetricPoint> = BTreeMap::new();
+        for point in points {
+            let rank = |point: &MetricPoint| (point.step, point.timestamp_ms);
+            let later = last.get(point.key.as_str()).is_none_or(|old| {
+                rank(point) > rank(old) || (rank(point) == rank(old) && stored(point.value).0 > stored(old.value).0)
+            });
+            if later {
+                last.insert(&point.key, point);
+            }
+        }
+        let last: Vec<&MetricPoint> = last.into_values().collect();
+        self.metric_latest_put(run, &last).await
+    }
+
+    async fn metric_latest_put(&mut self, run: &RunId, points: &[&MetricPoint]) -> Result<(), StoreError> {
+        for chunk in chunks(points) {
+            let mut args = Vec::with_capacity(chunk.len() * 9);
+            chunk.iter().for_each(|point| point_args(run, point, &mut args));
+            let values = values(chunk.len());
+            let sql = format!("INSERT INTO metric_latest ({COLUMNS}) VALUES {values} {LATER}");
+            self.execute(AssertSqlSafe(sql), args).await?;
+        }
+        Ok(())
+    }
+
+    /// Returns a metric's points ordered by time, step and value, leaving out `offset`, at most `limit`.
+    pub async fn metric_history(
+        &mut self,
+        project: &Name,
+        run: &RunId,
+        key: &str,
+        offset: u64,
+        limit: u32,
+    ) -> Result<Vec<MetricPoint>, StoreError> {
+        let rows = self
+            .rows(
+                "SELECT m.key, m.step, m.at_ms, m.value, m.nan, m.model, m.dataset_name, m.dataset_digest
+                 FROM metric_point m JOIN tracking_run r ON r.id = m.run
+                 WHERE m.run = $1 AND m.key = $2 AND r.project = $3
+                 ORDER BY m.at_ms, m.step, m.value, m.nan LIMIT $4 OFFSET $5",
+                args![run.as_str(), key, project, limit, offset],
+            )
+            .await?;
+        rows.iter().map(|row| point_of(row, 0)).collect()
+    }
+
+    /// Returns the steps at which runs have points of a metric, sorted, within `start..=end`.
+    pub async fn metric_steps(
+        &mut self,
+        project: &Name,
+        runs: &[RunId],
+        key: &str,
+        start: i64,
+        end: i64,
+    ) -> Result<Vec<i64>, StoreError> {
+        let mut query = super::Query::new(
+            self.is_postgres(),
+            "SELECT DISTINCT m.step FROM metric_point m JOIN tracking_run r ON r.id = m.run WHERE r.project = ",
+        );
+        query.arg(project);
+        query.text(" AND m.run IN ");
+        query.list(runs.iter().map(RunId::as_str));
+        query.text(" AND m.key = ");
+        query.arg(key);
+        query.text(" AND m.step >= ");
+        query.arg(start);
+        query.text(" AND m.step <= ");
+        query.arg(end);
+        query.text(" ORDER BY m.step");
+        query.rows(self).await?.iter().map(|row| row.int(0)).collect()
+    }
+
+    /// Returns the points of a metric of one run at some steps, ordered by step, time and value.
+    pub async fn metric_points_at(
+        &mut self,
+        project: &Name,
+        run: &RunId,
+        key: &str,
+        steps: &[i64],
+        limit: u32,
+    ) -> Result<Vec<MetricPoint>, StoreError> {
+        let mut query = super::Query::new(
+            self.is_postgres(),
+            "SELECT m.key, m.step, m.at_ms, m.value, m.nan, m.model, m.dataset_name, m.dataset_digest
+             FROM metric_point m JOIN tracking_run r ON r.id = m.run WHERE r.project = ",
+        );
+        query.arg(project);
+        query.text(" AND m.run = ");
+        query.arg(run.as_str());
+        query.text(" AND m.key = ");
+        query.arg(key);
+        query.text(" AND m.step IN ");
+        query.list(steps.iter().copied());
+        query.text(" ORDER BY m.step, m.at_ms, m.value LIMIT ");
+        query.arg(limit);
+        query.rows(self).await?.iter().map(|row| point_of(row, 0)).collect()
+    }
+}
+
+/// Cuts a list into pieces of the sizes in [`CHUNKS`].
+fn chunks<T>(mut items: &[T]) -> impl Iterator<Item = &[T]> {
+    std::iter::from_fn(move || {
+        let size = CHUNKS.into_iter().find(|size| *size <= items.len())?;
+        let (chunk, rest) = items.split_at(size);
+        items = rest;
+        Some(chunk)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_cover_everything_in_order() {
+        for length in [0, 1, 7, 8, 9, 63, 64, 65, 1000] {
+            let items: Vec<usize> = (0..length).collect();
+            let seen: Vec<usize> = chunks(&items).flatten().copied().collect();
+            assert_eq!(seen, items);
+            assert!(chunks(&items).all(|chunk| CHUNKS.contains(&chunk.len())));
+        }
+    }
+
+    #[test]
+    fn values_count_on() {
+        assert!(values(2).ends_with("($10, $11, $12, $13, $14, $15, $16, $17, $18)"));
+    }
+}
