@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{AttemptId, Digest, EventId, Micros, Name, PipelineRunId, RunId, StepRunId};
+use crate::{AttemptId, Digest, EventId, Micros, Name, PipelineRunId, RunId, StepRunId, record::Actor};
 
 /// One run of a pipeline at one revision, over frozen dataset versions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,6 +36,9 @@ pub struct PipelineRun {
     pub started_at: Option<Micros>,
     /// When it ended.
     pub ended_at: Option<Micros>,
+    /// Who asked to end it, from then on until a person retries it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancelled_by: Option<Actor>,
 }
 
 impl PipelineRun {
@@ -114,6 +117,9 @@ pub struct StepRun {
     pub cached_from: Option<StepRunId>,
     /// What it left behind.
     pub outputs: BTreeMap<Name, Output>,
+    /// How often its Python environment was asked for; never counts backwards, so that each asking has its own key.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub preparations: u32,
     /// Attempts begun, lost ones included.
     pub attempts: u32,
     /// Attempts that failed and count against the retry limit.
@@ -126,6 +132,10 @@ pub struct StepRun {
     pub started_at: Option<Micros>,
     /// When it ended.
     pub ended_at: Option<Micros>,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl StepRun {
@@ -343,8 +353,11 @@ pub struct CacheEntry {
 pub struct TriggerState {
     /// How many runs it has started in all.
     pub fired: u32,
-    /// When it started the last 24 hours' runs, oldest first.
+    /// When it started the last 24 hours' runs, oldest first; the last start stays, however old.
     pub recent: Vec<Micros>,
+    /// When it was last asked about an event, whatever it answered: a schedule goes on from there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_at: Option<Micros>,
     /// Runs that failed in a row.
     pub failures: u32,
     /// Why the breaker is open, where it is: it then waits for a person.
