@@ -30,9 +30,6 @@ pub struct PipelineRun {
     pub state: PipelineRunState,
     /// Why it stands there, in one line for people.
     pub reason: String,
-    /// Who asked to end it, where somebody did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cancelled_by: Option<Actor>,
     /// When it was created.
     pub created_at: Micros,
     /// When its first step began.
@@ -129,9 +126,6 @@ pub struct StepRun {
     pub failures: u32,
     /// The attempt that is going on or was the last.
     pub attempt: Option<AttemptId>,
-    /// How often its Python environment was asked for.
-    #[serde(default)]
-    pub prepared: u32,
     /// Not before this instant (backoff).
     pub not_before: Option<Micros>,
     /// When its first attempt began.

@@ -108,8 +108,8 @@ impl Draft {
         }
         match outcome {
             Ok(lock) => self.change(index).environment = Some(lock),
-            Err(PrepareFailure { reason, retryable: true }) if step.prepared < PREPARE_ROUNDS => {
-                let wait = PREPARE_BACKOFF * 2u32.saturating_pow(step.prepared.saturating_sub(1));
+            Err(PrepareFailure { reason, retryable: true }) if step.preparations < PREPARE_ROUNDS => {
+                let wait = PREPARE_BACKOFF * 2u32.saturating_pow(step.preparations.saturating_sub(1));
                 let at = facts.now.plus(wait);
                 let step = self.change(index);
                 step.state = StepState::Waiting;
@@ -243,7 +243,6 @@ impl Draft {
                     step.state = StepState::Waiting;
                     step.reason = String::new();
                     step.failures = 0;
-                    step.prepared = 0;
                     step.key = None;
                     step.not_before = None;
                     step.ended_at = None;

@@ -71,7 +71,7 @@ fn waiting(step: &StepSpec, run: &PipelineRunId, item: Option<Item>) -> StepRun 
         attempts: 0,
         failures: 0,
         attempt: None,
-        prepared: 0,
+        preparations: 0,
         not_before: None,
         started_at: None,
         ended_at: None,

@@ -117,7 +117,7 @@ fn ready_to_prepare(draft: &mut Draft, index: usize, graph: &Graph<'_>, facts: &
         return false;
     }
     // A step that had its environment asked for has passed all below already.
-    if step.prepared == 0 {
+    if step.preparations == 0 {
         if spec.wait_idle && !std::mem::take(idle) {
             draft.say(index, "waits for idle".to_owned());
             return false;
@@ -140,9 +140,9 @@ fn ready_to_prepare(draft: &mut Draft, index: usize, graph: &Graph<'_>, facts: &
         let step = draft.change(index);
         step.state = StepState::Preparing;
         step.reason = "its Python environment is being resolved".to_owned();
-        step.prepared += 1;
+        step.preparations += 1;
         step.not_before = None;
-        let action = ActionBody::Prepare { step_run: step.id.clone(), round: step.prepared };
+        let action = ActionBody::Prepare { step_run: step.id.clone(), round: step.preparations };
         draft.decision.actions.push(action);
         return false;
     }
