@@ -73,8 +73,7 @@ impl Postgres {
         let output = child.stdout.take().expect("standard output is piped");
         BufReader::new(output).read_line(&mut folder).expect("the folder's name");
         let folder = PathBuf::from(folder.trim_end());
-        let server =
-            Self { folder, binaries: binaries.to_owned(), databases: AtomicU32::new(0), _child: child };
+        let server = Self { folder, binaries: binaries.to_owned(), databases: AtomicU32::new(0), _child: child };
         server.wait();
         server
     }
@@ -112,9 +111,7 @@ impl Postgres {
 /// Returns the folder of the newest installed server.
 fn binaries() -> Option<PathBuf> {
     let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?;
-    let newest = versions
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok())
-        .max()?;
+    let newest = versions.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok()).max()?;
     let folder = PathBuf::from(format!("/usr/lib/postgresql/{newest}/bin"));
     folder.join("initdb").exists().then_some(folder)
 }

@@ -76,18 +76,18 @@ macro_rules! store_tests {
             #[allow(unused_imports, reason = "a test may need nothing from around it")]
             use super::*;
 
-            async fn check($store: $crate::TestStore) $body
+            async fn test_body($store: $crate::TestStore) $body
 
             #[test]
             fn sqlite() {
-                $crate::run(async { check($crate::TestStore::sqlite().await).await });
+                $crate::run(async { test_body($crate::TestStore::sqlite().await).await });
             }
 
             #[test]
             fn postgres() {
                 $crate::run(async {
                     if let Some(store) = $crate::TestStore::postgres().await {
-                        check(store).await;
+                        test_body(store).await;
                     }
                 });
             }

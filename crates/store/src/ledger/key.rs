@@ -42,8 +42,8 @@ impl LedgerKey {
         };
         let wrong = |what: String| LedgerError::Key { path: secret.to_owned(), what };
         let signer = StandardSigner::new(&text).map_err(|error| wrong(error.to_string()))?;
-        // The form was checked above: the last part is the algorithm byte and the 32 bytes of the seed.
-        let seed = text.rsplit('+').next().and_then(|part| BASE64_STANDARD.decode(part).ok()).unwrap_or_default();
+        // The form was checked above: the last part, which may hold a plus itself, is the algorithm byte and the seed.
+        let seed = text.splitn(5, '+').nth(4).and_then(|part| BASE64_STANDARD.decode(part).ok()).unwrap_or_default();
         let seed: [u8; 32] =
             seed.get(1..).and_then(|seed| seed.try_into().ok()).ok_or_else(|| wrong("its seed is cut".to_owned()))?;
         let public = new_ed25519_verifier_key(signer.name(), &SigningKey::from_bytes(&seed).verifying_key());
@@ -80,7 +80,7 @@ pub(super) fn public_key(ledger: &Path) -> Result<Option<StandardVerifier>, Ledg
     let path = ledger.join(PUBLIC_KEY);
     let Some(bytes) = files::read(&path)? else { return Ok(None) };
     let text = String::from_utf8_lossy(&bytes);
-    let verifier = StandardVerifier::new(text.trim_end());
+    let verifier = StandardVerifier::new(text.strip_suffix('\n').unwrap_or(&text));
     verifier.map(Some).map_err(|error| LedgerError::Key { path, what: error.to_string() })
 }
 

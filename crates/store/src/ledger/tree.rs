@@ -190,6 +190,23 @@ mod tests {
     }
 
     #[test]
+    fn others_find_the_same_root() {
+        struct Stored(Vec<Hash>);
+        impl tlog_tiles::HashReader for Stored {
+            fn read_hashes(&self, indexes: &[u64]) -> Result<Vec<Hash>, tlog_tiles::Error> {
+                Ok(indexes.iter().map(|index| self.0[usize::try_from(*index).unwrap()]).collect())
+            }
+        }
+        let (mut edge, mut stored) = (Edge::default(), Stored(Vec::new()));
+        for number in 0..700 {
+            edge.append(&entry(number), &mut Vec::new());
+            let hashes = tlog_tiles::stored_hashes(number as u64, &entry(number), &stored).unwrap();
+            stored.0.extend(hashes);
+        }
+        assert_eq!(edge.root(), tlog_tiles::tree_hash(700, &stored).unwrap());
+    }
+
+    #[test]
     fn torn_bundles_are_noticed() {
         for bad in [&[0][..], &[0, 2, 65], &[0, 0, 9]] {
             assert!(unframe(bad).is_none(), "{bad:?}");

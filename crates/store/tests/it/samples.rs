@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
 use windlass_kinds::{
-    AttemptId, Digest, EventId, Kind, Micros, Name, PipelineRunId, StepRunId,
+    AttemptId, Digest, Kind, Micros, Name, PipelineRunId, StepRunId,
     manifest::{Manifest, ModelSpec, Resolved, Spec},
     record::{
-        Actor, Attempt, AttemptState, Cause, DatasetVersion, DatasetVersionState, FileEntry, FileStamp, ObservedFile,
-        Output, PipelineRun, PipelineRunState, Revision, StepRun, StepState,
+        Actor, Attempt, AttemptState, DatasetVersion, DatasetVersionState, FileEntry, FileStamp, ObservedFile,
+        PipelineRun, PipelineRunState, Revision, StepRun, StepState,
     },
 };
 
@@ -74,47 +75,47 @@ pub(crate) fn observed(path: &str, size: u64) -> ObservedFile {
     }
 }
 
+/// From JSON, as an older release stored it: fields that came later have their defaults.
 pub(crate) fn run(pipeline: &str, number: u32, state: PipelineRunState) -> PipelineRun {
-    PipelineRun {
-        id: PipelineRunId::derived(&[pipeline, &number.to_string()]),
-        project: name("default"),
-        pipeline: name(pipeline),
-        number,
-        revision: 1,
-        cause: Cause { trigger: None, event: EventId::new("e"), text: "by hand".to_owned() },
+    serde_json::from_value(json!({
+        "id": PipelineRunId::derived(&[pipeline, &number.to_string()]),
+        "project": "default",
+        "pipeline": pipeline,
+        "number": number,
+        "revision": 1,
+        "cause": {"trigger": null, "event": "e", "text": "by hand"},
         // A number whose text is easily read back as its neighbour.
-        parameters: BTreeMap::from([("alpha".to_owned(), serde_json::json!(0.1 + 0.2))]),
-        datasets: BTreeMap::new(),
-        state,
-        reason: String::new(),
-        created_at: NOW,
-        started_at: None,
-        ended_at: None,
-        cancelled_by: None,
-    }
+        "parameters": {"alpha": 0.1 + 0.2},
+        "datasets": {},
+        "state": state,
+        "reason": "",
+        "created_at": NOW,
+        "started_at": null,
+        "ended_at": null,
+    }))
+    .unwrap()
 }
 
 pub(crate) fn step(run: &PipelineRun, text: &str, state: StepState) -> StepRun {
-    let output = Output { tree: Digest::sha256(text), size: 1, files: 1, single_file: true };
-    StepRun {
-        id: StepRun::derive_id(&run.id, &name(text), None),
-        run: run.id.clone(),
-        step: name(text),
-        item: None,
-        state,
-        reason: String::new(),
-        environment: None,
-        key: None,
-        cached_from: None,
-        outputs: BTreeMap::from([(name("model"), output)]),
-        preparations: 0,
-        attempts: 0,
-        failures: 0,
-        attempt: None,
-        not_before: None,
-        started_at: None,
-        ended_at: None,
-    }
+    serde_json::from_value(json!({
+        "id": StepRun::derive_id(&run.id, &name(text), None),
+        "run": run.id,
+        "step": text,
+        "item": null,
+        "state": state,
+        "reason": "",
+        "environment": null,
+        "key": null,
+        "cached_from": null,
+        "outputs": {"model": {"tree": Digest::sha256(text), "size": 1, "files": 1, "single_file": true}},
+        "attempts": 0,
+        "failures": 0,
+        "attempt": null,
+        "not_before": null,
+        "started_at": null,
+        "ended_at": null,
+    }))
+    .unwrap()
 }
 
 pub(crate) fn attempt(step_run: &StepRunId, run: &PipelineRunId, number: u32, state: AttemptState) -> Attempt {

@@ -75,7 +75,13 @@ pub async fn verify(
         Some(store) => Some(rows::check(store, &mut report).await?),
         None => None,
     };
-    let key = public_key(folder)?;
+    let key = match public_key(folder) {
+        Err(LedgerError::Key { path: _, what }) => {
+            report.damage(PUBLIC_KEY, format!("it is not a key: {what}"));
+            return finish(store, rows, blobs, report).await;
+        }
+        key => key?,
+    };
     let checkpoint = files::read(&folder.join(CHECKPOINT))?;
     match (&key, &checkpoint) {
         (Some(key), Some(bytes)) => match open_checkpoint(bytes, key) {
@@ -94,6 +100,16 @@ pub async fn verify(
         (_, None) if kept.is_some() => report.damage(CHECKPOINT, "it is missing, but one was kept elsewhere"),
         (_, None) => {}
     }
+    finish(store, rows, blobs, report).await
+}
+
+/// Checks what does not depend on the published tree.
+async fn finish(
+    store: Option<&Store>,
+    rows: Option<rows::Rows>,
+    blobs: Option<&BlobCheck>,
+    mut report: VerifyReport,
+) -> Result<VerifyReport, LedgerError> {
     if let (Some(store), Some(rows)) = (store, rows) {
         let missing = rows.missing_before(report.entries);
         for index in missing {
