@@ -11,6 +11,7 @@ use std::{
 use windlass_kinds::{Name, manifest::OutputSpec, record::Output};
 use windlass_oci::{BlobStore, TreeError, put_single, put_tree};
 
+use super::stage::chain;
 use crate::layout::AttemptFolder;
 
 /// Why the outputs of a step that exited well cannot be taken.
@@ -96,11 +97,18 @@ fn describe(kind: fs::FileType) -> &'static str {
 }
 
 fn trouble(name: &Name, error: &TreeError) -> OutputTrouble {
-    let mut reason = format!("output \"{name}\": {error}");
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        reason.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    OutputTrouble { reason, is_retryable: true }
+    let is_retryable = match error {
+        TreeError::Blob(_) | TreeError::Io { .. } => true,
+        // What the step itself left there, and would leave again.
+        TreeError::Special { .. }
+        | TreeError::LinkOut { .. }
+        | TreeError::LinkBroken { .. }
+        | TreeError::LinkLoop { .. }
+        | TreeError::Name { .. }
+        | TreeError::TooManyFiles { .. }
+        | TreeError::TooManyBytes { .. }
+        | TreeError::TooDeep { .. }
+        | TreeError::Unsafe { .. } => false,
+    };
+    OutputTrouble { reason: chain(&format!("output \"{name}\""), error), is_retryable }
 }

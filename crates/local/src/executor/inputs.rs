@@ -21,10 +21,10 @@ pub(super) async fn place_all(inner: &Inner, job: &Job, folder: &AttemptFolder) 
         match input {
             JobInput::Dataset { base, files } => dataset(inner, name, base, files, &into).await?,
             JobInput::Output { tree, single_file: true } => {
-                content::place_single(inner.blobs.as_ref(), tree, &into, &what).await?;
+                content::place_single(&inner.blobs, tree, &into, &what).await?;
             }
             JobInput::Output { tree, single_file: false } => {
-                content::place(inner.blobs.as_ref(), tree, &into, &what).await?;
+                content::place(&inner.blobs, tree, &into, &what).await?;
             }
             JobInput::Items(items) => fan_in(inner, items, &into, &what).await?,
         }
@@ -45,8 +45,8 @@ async fn fan_in(inner: &Inner, items: &[JobItem], into: &Path, what: &str) -> Re
             });
         }
         match single_file {
-            true => content::place_single(inner.blobs.as_ref(), tree, &into.join(dir), what).await?,
-            false => content::place(inner.blobs.as_ref(), tree, &into.join(dir), what).await?,
+            true => content::place_single(&inner.blobs, tree, &into.join(dir), what).await?,
+            false => content::place(&inner.blobs, tree, &into.join(dir), what).await?,
         }
     }
     let list: Vec<_> = items.iter().map(|item| json!({ "dir": item.dir, "value": item.value })).collect();

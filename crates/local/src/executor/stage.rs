@@ -41,7 +41,7 @@ pub(super) async fn stage(inner: &Inner, job: &Job, folder: &AttemptFolder) -> R
     let checkpoints = inner.data.checkpoints(&job.step_run);
     lay_out(job, folder, &log, &checkpoints).map_err(|error| failed("the work folder could not be made", &error))?;
     if let Some(code) = &job.code {
-        content::place(inner.blobs.as_ref(), code, &folder.code(), "the code of the pipeline").await?;
+        content::place(&inner.blobs, code, &folder.code(), "the code of the pipeline").await?;
     }
     inputs::place_all(inner, job, folder).await?;
     let python = match &job.python {
@@ -102,13 +102,18 @@ fn note(log: &Path, text: &str) {
 
 /// Returns a failure of this machine rather than of the step: trying again could help.
 pub(super) fn failed(what: &str, error: &dyn std::error::Error) -> StepEnd {
-    let mut reason = format!("{what}: {error}");
+    StepEnd::NotStarted { reason: chain(what, error), retryable: true }
+}
+
+/// Returns what failed and all its causes, in one line.
+pub(super) fn chain(what: &str, error: &dyn std::error::Error) -> String {
+    let mut text = format!("{what}: {error}");
     let mut source = error.source();
     while let Some(cause) = source {
-        reason.push_str(&format!(": {cause}"));
+        text.push_str(&format!(": {cause}"));
         source = cause.source();
     }
-    StepEnd::NotStarted { reason, retryable: true }
+    text
 }
 
 fn lay_out(job: &Job, folder: &AttemptFolder, log: &Path, checkpoints: &Path) -> io::Result<()> {

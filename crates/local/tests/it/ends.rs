@@ -39,6 +39,10 @@ async fn steps_end_with_their_reason() {
             "ln -s nowhere $WINDLASS_OUTPUTS/out",
             "failed for good: output \"out\" is a link to `nowhere`, which is not there",
         ),
+        (
+            "mkdir $WINDLASS_OUTPUTS/out; ln -s /etc/passwd $WINDLASS_OUTPUTS/out/in",
+            "failed for good: output \"out\": `in` is a link out of its folder, to `/etc/passwd`; copy the file instead",
+        ),
         ("echo x > $WINDLASS_OUTPUTS/file; ln -s file $WINDLASS_OUTPUTS/out", "succeeded"),
         (
             "echo print | python3 -c 'import os,socket; s=socket.socket(socket.AF_UNIX); os.chdir(os.environ[\"WINDLASS_OUTPUTS\"]); s.bind(\"out\")'",

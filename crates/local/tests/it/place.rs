@@ -70,7 +70,7 @@ impl Place {
 
     fn over(folder: Arc<tempfile::TempDir>) -> Self {
         let path = folder.path().canonicalize().unwrap();
-        let blobs: Arc<dyn BlobStore> = Arc::new(FolderStore::open(&path.join("blobs")).unwrap());
+        let blobs: Arc<dyn BlobStore> = Arc::new(FolderStore::open(path.join("blobs")).unwrap());
         let (sender, ends) = mpsc::unbounded_channel();
         let sink = Arc::new(move |attempt, result| {
             let _ = sender.send((attempt, result));
