@@ -3,6 +3,9 @@
 /// Texts longer than this are no misspelt words; comparing them is a waste.
 const WORD_MAX: usize = 64;
 
+/// The most options compared with a word.
+const OPTIONS_MAX: usize = 1000;
+
 /// Returns the option nearest to `word`, where one is near enough to be meant.
 pub(super) fn nearest<'a>(word: &str, options: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if word.len() > WORD_MAX {
@@ -12,6 +15,7 @@ pub(super) fn nearest<'a>(word: &str, options: impl IntoIterator<Item = &'a str>
     let allowed = (plain.chars().count() / 3).max(1);
     options
         .into_iter()
+        .take(OPTIONS_MAX)
         .filter(|option| option.len() <= WORD_MAX)
         .map(|option| (strsim::damerau_levenshtein(&plain, &self::plain(option)), option))
         .filter(|(distance, option)| *distance <= allowed && *distance < option.chars().count())

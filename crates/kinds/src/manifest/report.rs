@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use crate::{Finding, Position, Severity};
 
 /// The most findings kept of one file.
-const FINDINGS_MAX: usize = 100;
+pub(super) const FINDINGS_MAX: usize = 100;
 
 /// The findings of one file.
 pub(super) struct Report {
@@ -61,14 +61,7 @@ impl Report {
     pub(super) fn finish(self) -> Vec<Finding> {
         let Self { file, mut findings, hidden, gaps: _ } = self;
         if hidden > 0 {
-            findings.push(Finding {
-                severity: Severity::Error,
-                file,
-                position: None,
-                field: String::new(),
-                message: format!("{hidden} further mistakes are not shown"),
-                hint: None,
-            });
+            findings.push(not_shown(&file, hidden));
         }
         findings
     }
@@ -87,5 +80,17 @@ impl Report {
             message,
             hint,
         });
+    }
+}
+
+/// Returns the finding that says how many others of a file are not shown.
+pub(super) fn not_shown(file: &str, hidden: usize) -> Finding {
+    Finding {
+        severity: Severity::Error,
+        file: file.to_owned(),
+        position: None,
+        field: String::new(),
+        message: format!("{hidden} further mistakes are not shown"),
+        hint: None,
     }
 }

@@ -45,7 +45,11 @@ impl Spans {
                     item.map(|item| (item, item.position))
                 }
                 Tree::Map(entries) => {
-                    let entry = entries.iter().find(|entry| field("", &entry.key) == part);
+                    let entry = if part.starts_with('[') {
+                        entries.iter().find(|entry| field("", &entry.key) == part)
+                    } else {
+                        entries.iter().find(|entry| entry.key == part)
+                    };
                     entry.map(|entry| (&entry.value, entry.position))
                 }
             };

@@ -127,3 +127,27 @@ fn line_ends_and_byte_order_marks_are_nothing() {
         "\u{feff}# Ä\napiVersion: windlass.dev/v1alpha1\nkind: Model\nmetadata: {labels: {ä: ö, ü: [1]}, name: a}\n";
     assert_eq!(findings(text), ["a.yaml:4:30: metadata.labels.ü: text is wanted here, not a list"]);
 }
+
+#[test]
+fn many_broken_references_are_counted() {
+    let mut steps = format!("{HEAD}  steps:\n");
+    let mut inputs = format!("{HEAD}  steps:\n    - name: a\n      command: [x]\n      inputs:\n");
+    let mut parameters = format!("{HEAD}  parameters: {{a0: 1");
+    let mut given = String::new();
+    for count in 0..15_000 {
+        if steps.len() < SOURCE_MAX - 100 && count < 6_000 {
+            writeln!(steps, "    - {{name: s{count}, command: [x], needs: [t{count}], inputs: {{i: dataset/d}}}}")
+                .unwrap();
+        }
+        writeln!(inputs, "        i{count}: b{count}/o").unwrap();
+        write!(parameters, ", a{}: 1", count + 1).unwrap();
+        write!(given, ", b{count}: 1").unwrap();
+    }
+    let triggers = "triggers: [{schedule: {when: idle}, parameters: {c: 1";
+    let parameters = format!("{parameters}}}\n  {triggers}{given}}}}}]\n  steps: [{{name: a, command: [x]}}]\n");
+    for (text, count) in [(steps, 101), (inputs, 101), (parameters, 0)] {
+        assert_eq!(findings(text).len(), count);
+    }
+    let documents = "---\napiVersion: windlass.dev/v1alpha1\nkind: Model\nmetadata: {name: a}\n".repeat(10_000);
+    assert_eq!(findings(documents).len(), 101);
+}

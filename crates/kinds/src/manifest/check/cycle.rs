@@ -2,6 +2,7 @@
 
 use super::{
     super::{Parsed, PipelineSpec},
+    Findings,
     steps::Edge,
 };
 use crate::{Finding, Severity};
@@ -18,7 +19,7 @@ enum Mark {
 }
 
 /// Reports each group of steps that wait for each other once, naming the steps in order.
-pub(super) fn check(parsed: &Parsed, spec: &PipelineSpec, edges: &[Vec<Edge>], findings: &mut Vec<Finding>) {
+pub(super) fn check(parsed: &Parsed, spec: &PipelineSpec, edges: &[Vec<Edge>], findings: &mut Findings) {
     let mut marks = vec![Mark::New; edges.len()];
     for start in 0..edges.len() {
         if marks[start] != Mark::New {
@@ -45,7 +46,7 @@ pub(super) fn check(parsed: &Parsed, spec: &PipelineSpec, edges: &[Vec<Edge>], f
                     reported = true;
                     let from = path.iter().position(|(step, _)| *step == edge.on).unwrap_or(0);
                     let cycle: Vec<usize> = path[from..].iter().map(|(step, _)| *step).collect();
-                    findings.push(finding(parsed, spec, edges, &cycle));
+                    findings.add(|| finding(parsed, spec, edges, &cycle));
                 }
                 Mark::Open | Mark::Done => {}
             }

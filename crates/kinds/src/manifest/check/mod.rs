@@ -8,7 +8,13 @@ mod steps;
 
 use std::collections::BTreeMap;
 
-use super::{JobTemplateSpec, Parsed, PipelineSpec, Spec, TemplateRef, TriggerSource, nearest::did_you_mean};
+use serde_json::Value;
+
+use super::{
+    JobTemplateSpec, Parsed, PipelineSpec, Spec, TemplateRef, TriggerSource,
+    nearest::{did_you_mean, nearest},
+    report::{FINDINGS_MAX, not_shown},
+};
 use crate::{Finding, Kind, Name, ObjectRef, Severity};
 
 /// What exists besides the manifests at hand.
@@ -47,16 +53,59 @@ pub fn check(parsed: &[Parsed], known: &dyn Known) -> Vec<Finding> {
 
 /// Returns the mistakes between manifests that lie in several places.
 pub(super) fn check_all(parsed: &[&Parsed], known: &dyn Known) -> Vec<Finding> {
-    let mut findings = Vec::new();
+    let mut findings = Findings::default();
     let world = World::new(parsed, known, &mut findings);
     for parsed in parsed {
+        findings.begin(parsed);
         match &parsed.manifest.spec {
             Spec::Pipeline(spec) => pipeline(parsed, spec, &world, &mut findings),
             Spec::JobTemplate(spec) => template(parsed, spec, known, &mut findings),
             Spec::Project(_) | Spec::Environment(_) | Spec::Dataset(_) | Spec::Model(_) => {}
         }
     }
-    findings
+    findings.finish()
+}
+
+/// The findings of a check. Of each manifest the first [`FINDINGS_MAX`] are kept and the rest counted, so that neither
+/// the answer nor the search for remedies grows with a hostile file.
+#[derive(Default)]
+struct Findings {
+    list: Vec<Finding>,
+    /// The file of the current manifest.
+    file: String,
+    /// How many findings there were before the current manifest.
+    before: usize,
+    hidden: usize,
+}
+
+impl Findings {
+    /// Turns to another manifest.
+    fn begin(&mut self, parsed: &Parsed) {
+        self.close();
+        self.file.clone_from(&parsed.file);
+        self.before = self.list.len();
+    }
+
+    /// Adds what `make` gives; where there is no room, counts it unmade.
+    fn add(&mut self, make: impl FnOnce() -> Finding) {
+        if self.list.len() - self.before < FINDINGS_MAX {
+            self.list.push(make());
+        } else {
+            self.hidden += 1;
+        }
+    }
+
+    fn finish(mut self) -> Vec<Finding> {
+        self.close();
+        self.list
+    }
+
+    /// Says how many findings of the current manifest are not shown.
+    fn close(&mut self) {
+        if self.hidden > 0 {
+            self.list.push(not_shown(&self.file, std::mem::take(&mut self.hidden)));
+        }
+    }
 }
 
 /// Everything a reference may name.
@@ -67,7 +116,7 @@ struct World<'a> {
 
 impl<'a> World<'a> {
     /// Gathers the objects, reporting those that stand twice.
-    fn new(parsed: &[&'a Parsed], known: &'a dyn Known, findings: &mut Vec<Finding>) -> Self {
+    fn new(parsed: &[&'a Parsed], known: &'a dyn Known, findings: &mut Findings) -> Self {
         let mut objects: BTreeMap<(&Name, ObjectRef), &Parsed> = BTreeMap::new();
         for &one in parsed {
             let key = (&one.manifest.project, one.manifest.object());
@@ -75,23 +124,13 @@ impl<'a> World<'a> {
                 objects.insert(key, one);
                 continue;
             };
-            let place = first.spans.value("metadata.name");
-            let message = format!("{} stands here a second time", one.manifest.object());
-            let template = one.manifest.kind() == Kind::JobTemplate;
-            let remedy = if template {
-                "apply one version of a template at a time; earlier ones stay published"
-            } else {
-                "keep one of the two"
-            };
-            let hint = format!("the first is at {}:{}:{}; {remedy}", first.file, place.line, place.column);
-            findings.push(one.finding(Severity::Error, "metadata.name", message, Some(hint)));
+            findings.add(|| second(one, first));
         }
         Self { objects, known }
     }
 
     fn get(&self, project: &Name, object: &ObjectRef) -> Option<&'a Parsed> {
-        // The key borrows from the manifests, so a borrowed lookup walks the few objects of that project.
-        self.objects.iter().find(|((owner, other), _)| *owner == project && other == object).map(|(_, parsed)| *parsed)
+        self.objects.get(&(project, object.clone())).copied()
     }
 
     fn has(&self, project: &Name, object: &ObjectRef) -> bool {
@@ -107,19 +146,34 @@ impl<'a> World<'a> {
     }
 }
 
+/// Describes an object that stands twice.
+fn second(one: &Parsed, first: &Parsed) -> Finding {
+    let place = first.spans.value("metadata.name");
+    let remedy = if one.manifest.kind() == Kind::JobTemplate {
+        "apply one version of a template at a time; earlier ones stay published"
+    } else {
+        "keep one of the two"
+    };
+    let message = format!("{} stands here a second time", one.manifest.object());
+    let hint = format!("the first is at {}:{}:{}; {remedy}", first.file, place.line, place.column);
+    one.finding(Severity::Error, "metadata.name", message, Some(hint))
+}
+
 /// Reports a reference to an object that does not exist.
-fn reference(parsed: &Parsed, kind: Kind, name: &Name, field: &str, world: &World<'_>, findings: &mut Vec<Finding>) {
+fn reference(parsed: &Parsed, kind: Kind, name: &Name, field: &str, world: &World<'_>, findings: &mut Findings) {
     let project = &parsed.manifest.project;
     if world.has(project, &ObjectRef::new(kind, name.clone())) {
         return;
     }
-    let names = world.names(project, kind);
-    let hint = did_you_mean(name.as_str(), names.iter().map(Name::as_str))
-        .unwrap_or_else(|| format!("add a manifest with `kind: {kind}` and `name: {name}`"));
-    findings.push(parsed.finding(Severity::Error, field, format!("there is no {kind} `{name}`"), Some(hint)));
+    findings.add(|| {
+        let names = world.names(project, kind);
+        let hint = did_you_mean(name.as_str(), names.iter().map(Name::as_str))
+            .unwrap_or_else(|| format!("add a manifest with `kind: {kind}` and `name: {name}`"));
+        parsed.finding(Severity::Error, field, format!("there is no {kind} `{name}`"), Some(hint))
+    });
 }
 
-fn pipeline(parsed: &Parsed, spec: &PipelineSpec, world: &World<'_>, findings: &mut Vec<Finding>) {
+fn pipeline(parsed: &Parsed, spec: &PipelineSpec, world: &World<'_>, findings: &mut Findings) {
     if spec.environment.as_str() != "local" {
         reference(parsed, Kind::Environment, &spec.environment, "spec.environment", world, findings);
     }
@@ -132,7 +186,7 @@ fn pipeline(parsed: &Parsed, spec: &PipelineSpec, world: &World<'_>, findings: &
     steps::check(parsed, spec, world, findings);
 }
 
-fn triggers(parsed: &Parsed, spec: &PipelineSpec, world: &World<'_>, findings: &mut Vec<Finding>) {
+fn triggers(parsed: &Parsed, spec: &PipelineSpec, world: &World<'_>, findings: &mut Findings) {
     let mut seen: BTreeMap<&Name, usize> = BTreeMap::new();
     for (index, trigger) in spec.triggers.iter().enumerate() {
         let field = format!("spec.triggers[{index}]");
@@ -140,28 +194,36 @@ fn triggers(parsed: &Parsed, spec: &PipelineSpec, world: &World<'_>, findings: &
             reference(parsed, Kind::Dataset, dataset, &format!("{field}.dataset"), world, findings);
         }
         if let Some(first) = seen.insert(&trigger.name, index) {
-            let line = parsed.spans.value(&format!("spec.triggers[{first}]")).line;
-            let message = format!("two triggers are called `{}`", trigger.name);
-            let hint = format!("give each a `name` of its own; the other is in line {line}");
-            findings.push(parsed.finding(Severity::Error, &format!("{field}.name"), message, Some(hint)));
+            findings.add(|| {
+                let line = parsed.spans.value(&format!("spec.triggers[{first}]")).line;
+                let message = format!("two triggers are called `{}`", trigger.name);
+                let hint = format!("give each a `name` of its own; the other is in line {line}");
+                parsed.finding(Severity::Error, &format!("{field}.name"), message, Some(hint))
+            });
         }
-        for parameter in trigger.parameters.keys().filter(|parameter| !spec.parameters.contains_key(*parameter)) {
-            let meant = did_you_mean(parameter, spec.parameters.keys().map(String::as_str));
-            if let Some(hint) = meant {
-                let message = format!("the pipeline declares no parameter `{parameter}`");
-                findings.push(parsed.finding(
-                    Severity::Warning,
-                    &format!("{field}.parameters.{parameter}"),
-                    message,
-                    Some(hint),
-                ));
-            }
+        for parameter in misspelt(&trigger.parameters, &spec.parameters) {
+            let hint = did_you_mean(parameter, spec.parameters.keys().map(String::as_str));
+            let message = format!("the pipeline declares no parameter `{parameter}`");
+            let field = format!("{field}.parameters.{parameter}");
+            findings.add(|| parsed.finding(Severity::Warning, &field, message, hint));
         }
     }
 }
 
+/// Returns the parameters of a trigger that a pipeline does not declare but nearly does. A pipeline may well take
+/// parameters that it does not declare.
+fn misspelt<'a>(
+    given: &'a BTreeMap<String, Value>,
+    declared: &'a BTreeMap<String, Value>,
+) -> impl Iterator<Item = &'a String> {
+    // Comparing all with all must stay cheap; nobody misspells one of a thousand parameters.
+    const DECLARED_MAX: usize = 100;
+    let unknown = given.keys().filter(|parameter| declared.len() <= DECLARED_MAX && !declared.contains_key(*parameter));
+    unknown.filter(|parameter| nearest(parameter, declared.keys().map(String::as_str)).is_some())
+}
+
 /// Reports a reference to a template, or a version of one, that does not exist.
-fn used_template(parsed: &Parsed, wanted: &TemplateRef, field: &str, world: &World<'_>, findings: &mut Vec<Finding>) {
+fn used_template(parsed: &Parsed, wanted: &TemplateRef, field: &str, world: &World<'_>, findings: &mut Findings) {
     let project = &parsed.manifest.project;
     let object = ObjectRef::new(Kind::JobTemplate, wanted.name.clone());
     let here = world.get(project, &object);
@@ -179,11 +241,11 @@ fn used_template(parsed: &Parsed, wanted: &TemplateRef, field: &str, world: &Wor
     }
     let message = format!("the JobTemplate `{}` has no version {}", wanted.name, wanted.version);
     let hint = version.map(|version| format!("did you mean `{}@{version}`?", wanted.name));
-    findings.push(parsed.finding(Severity::Error, field, message, hint));
+    findings.add(|| parsed.finding(Severity::Error, field, message, hint));
 }
 
 /// Reports a template that changes a version already published.
-fn template(parsed: &Parsed, spec: &JobTemplateSpec, known: &dyn Known, findings: &mut Vec<Finding>) {
+fn template(parsed: &Parsed, spec: &JobTemplateSpec, known: &dyn Known, findings: &mut Findings) {
     let name = &parsed.manifest.name;
     let this = TemplateRef { name: name.clone(), version: spec.version };
     let published = known.template(&parsed.manifest.project, &this);
@@ -191,6 +253,6 @@ fn template(parsed: &Parsed, spec: &JobTemplateSpec, known: &dyn Known, findings
         let message =
             format!("version {} of {} is published, and never changes", spec.version, parsed.manifest.object());
         let hint = format!("give the changed template `version: {}`", spec.version.saturating_add(1));
-        findings.push(parsed.finding(Severity::Error, "spec.version", message, Some(hint)));
+        findings.add(|| parsed.finding(Severity::Error, "spec.version", message, Some(hint)));
     }
 }
