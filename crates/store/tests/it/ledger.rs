@@ -19,7 +19,7 @@ use windlass_testkit::{TestStore, store_tests};
 use crate::samples::{NOW, dataset_version, name, revision, run, step};
 
 /// Runs one statement as somebody who has the database's password.
-async fn tamper(store: &TestStore, sql: &str) {
+pub(crate) async fn tamper(store: &TestStore, sql: &str) {
     let sql = AssertSqlSafe(sql.to_owned());
     let changed = match store.url() {
         StoreUrl::Sqlite(path) => {
