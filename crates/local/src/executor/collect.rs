@@ -11,7 +11,6 @@ use std::{
 use windlass_kinds::{Name, manifest::OutputSpec, record::Output};
 use windlass_oci::{BlobStore, TreeError, put_single, put_tree};
 
-use super::stage::chain;
 use crate::layout::AttemptFolder;
 
 /// Why the outputs of a step that exited well cannot be taken.
@@ -110,5 +109,5 @@ fn trouble(name: &Name, error: &TreeError) -> OutputTrouble {
         | TreeError::TooDeep { .. }
         | TreeError::Unsafe { .. } => false,
     };
-    OutputTrouble { reason: chain(&format!("output \"{name}\""), error), is_retryable }
+    OutputTrouble { reason: format!("output \"{name}\": {}", windlass_control::chain(error)), is_retryable }
 }

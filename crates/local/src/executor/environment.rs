@@ -127,7 +127,7 @@ pub(super) fn environment(
 }
 
 /// Sees to it that a proxy is not asked for this machine, where the tracking server is.
-fn reach_ourselves(variables: &mut BTreeMap<String, String>) {
+pub(crate) fn reach_ourselves(variables: &mut BTreeMap<String, String>) {
     let has_proxy = variables
         .keys()
         .any(|name| matches!(name.to_ascii_lowercase().as_str(), "http_proxy" | "https_proxy" | "all_proxy"));

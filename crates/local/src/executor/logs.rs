@@ -34,6 +34,20 @@ pub(super) fn read(log: &Path, offset: u64, limit: usize, has_ended: bool) -> io
     Ok(LogChunk { text: String::new(), next: offset, complete: false })
 }
 
+/// Returns all that is kept of a log up to now.
+pub(super) fn read_all(log: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let mut offset = 0;
+    loop {
+        let chunk = read(log, offset, 1 << 20, true)?;
+        text.push_str(&chunk.text);
+        if chunk.complete || chunk.next == offset {
+            return Ok(text);
+        }
+        offset = chunk.next;
+    }
+}
+
 fn read_tail(log: &Path, offset: u64, limit: usize, head_end: u64, has_ended: bool) -> io::Result<LogChunk> {
     let segments = segments(log)?;
     let end = segments.last().map_or(head_end, |segment| segment.end);

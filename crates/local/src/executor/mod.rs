@@ -22,7 +22,7 @@ mod table;
 use std::{
     collections::{BTreeMap, HashSet},
     fs, io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -321,4 +321,10 @@ fn remove(folder: &AttemptFolder) -> io::Result<()> {
 /// Returns a result without outputs that used nothing.
 fn bare(end: AttemptEnd) -> AttemptResult {
     AttemptResult { end, outputs: BTreeMap::new(), usage: Usage::default() }
+}
+
+/// Returns all that is kept of a log.
+pub(crate) async fn read_log(log: &Path) -> io::Result<String> {
+    let log = log.to_owned();
+    tokio::task::spawn_blocking(move || logs::read_all(&log)).await.map_err(io::Error::other)?
 }

@@ -102,18 +102,7 @@ fn note(log: &Path, text: &str) {
 
 /// Returns a failure of this machine rather than of the step: trying again could help.
 pub(super) fn failed(what: &str, error: &dyn std::error::Error) -> StepEnd {
-    StepEnd::NotStarted { reason: chain(what, error), retryable: true }
-}
-
-/// Returns what failed and all its causes, in one line.
-pub(super) fn chain(what: &str, error: &dyn std::error::Error) -> String {
-    let mut text = format!("{what}: {error}");
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    text
+    StepEnd::NotStarted { reason: format!("{what}: {}", windlass_control::chain(error)), retryable: true }
 }
 
 fn lay_out(job: &Job, folder: &AttemptFolder, log: &Path, checkpoints: &Path) -> io::Result<()> {

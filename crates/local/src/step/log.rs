@@ -26,7 +26,7 @@ pub fn tail_folder(log: &Path) -> PathBuf {
 }
 
 /// Writes a log.
-pub(super) struct LogWriter {
+pub(crate) struct LogWriter {
     mask: Mask,
     clean: Vec<u8>,
     head: File,
@@ -45,7 +45,7 @@ pub(super) struct LogWriter {
 
 impl LogWriter {
     /// Opens `path` for appending; it and what follows it never take more than `limit` bytes.
-    pub(super) fn open(path: &Path, limit: u64, secrets: &[String]) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path, limit: u64, secrets: &[String]) -> io::Result<Self> {
         let head = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
         let position = head.metadata()?.len();
         let segment = (limit / 8 / SEGMENTS).max(1);
@@ -65,7 +65,7 @@ impl LogWriter {
     }
 
     /// Takes output of the step.
-    pub(super) fn write(&mut self, bytes: &[u8]) {
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
         let mut clean = std::mem::take(&mut self.clean);
         self.mask.push(bytes, &mut clean);
         self.place(&clean);
@@ -83,7 +83,7 @@ impl LogWriter {
     }
 
     /// Writes what was held back.
-    pub(super) fn finish(&mut self) {
+    pub(crate) fn finish(&mut self) {
         let mut rest = Vec::new();
         self.mask.finish(&mut rest);
         self.place(&rest);

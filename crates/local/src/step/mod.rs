@@ -28,6 +28,7 @@ use std::{
 pub use job::{
     GRACE_MILLIS, LOG_LIMIT, StepEnd, StepJob, StepResult, StopReason, StopRequest, read, write, write_durably,
 };
+pub(crate) use log::LogWriter;
 pub use log::tail_folder;
 
 use crate::layout::AttemptFolder;

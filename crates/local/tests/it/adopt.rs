@@ -19,7 +19,7 @@ async fn a_running_step_is_adopted() {
     assert!(!after.executor.log(&attempt, 0, 100).await.unwrap().complete);
     after.executor.recover(vec![attempt.clone()]).await;
     after.executor.start(with_output(script("adopted", line), "out")).await;
-    assert!(after.is_quiet().await);
+    after.expect_quiet().await;
     fs::write(after.data().attempt(&attempt).code().join("go"), "").unwrap();
     let result = after.end().await;
     assert_eq!(text(&result.end), "succeeded");
@@ -51,7 +51,7 @@ async fn what_ended_meanwhile_is_reported_once_a_life() {
     after.executor.forget(&attempt).await;
     // Its end is in the inbox: a start that comes late does nothing.
     after.executor.start(script("ended", "exit 1")).await;
-    assert!(after.is_quiet().await);
+    after.expect_quiet().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -38,7 +38,7 @@ async fn a_cancelled_step_ends() {
     assert!(place.log(&attempt).await.contains("told\n"));
     place.executor.cancel(&attempt).await;
     place.executor.cancel(&AttemptId::new("unknown")).await;
-    assert!(place.is_quiet().await);
+    place.expect_quiet().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,3 +5,4 @@ mod ends;
 mod kills;
 mod logs;
 mod place;
+mod run;

@@ -99,9 +99,10 @@ impl Place {
         self.end().await
     }
 
-    /// Returns whether nothing is reported for a moment.
-    pub(crate) async fn is_quiet(&self) -> bool {
-        timeout(Duration::from_millis(300), self.ends.lock().await.recv()).await.is_err()
+    /// Makes sure that nothing is reported for a moment.
+    pub(crate) async fn expect_quiet(&self) {
+        let reported = timeout(Duration::from_millis(300), self.ends.lock().await.recv()).await;
+        assert!(reported.is_err(), "{reported:?}");
     }
 
     /// Returns the whole log of an attempt that ended.
