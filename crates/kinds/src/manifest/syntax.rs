@@ -22,6 +22,19 @@ const EXPLAINED: &[(&str, &str, &str)] = &[
     ("unexpected character", "a value cannot begin with this character", "quote the value"),
     ("expected ',' or ']'", "this list is not closed", "add `,` between values and `]` at the end"),
     ("expected ',' or '}'", "this mapping is not closed", "add `,` between entries and `}` at the end"),
+    ("indentation in quoted scalar", "this text is not closed", "add the closing quote"),
+    ("illegal placement of ':'", "a `:` cannot stand within a list", "close the list with `]`, or quote the text"),
+    (
+        "valid YAML whitespace",
+        "a space must follow here",
+        "write a space, not a tab, after `:` and `-`; quote text that begins with them",
+    ),
+    ("expected node content", "a value is missing here", "remove a stray `,`, or write the value"),
+    (
+        "invalid Unicode character escape",
+        "this escape is no character, or half of one",
+        "write the character itself, or eight digits: \"\\U0001f600\"",
+    ),
     ("invalid indentation", "this line is indented less than what it belongs to", "indent it like its neighbours"),
     (
         "expected key",
@@ -51,7 +64,8 @@ const EXPLAINED: &[(&str, &str, &str)] = &[
 /// Returns the scanner's error as a fault at its place in the file; `text` begins `line_offset` lines into it.
 pub(super) fn explain(error: &ScanError, text: &str, line_offset: usize) -> Fault {
     let mark = error.marker();
-    if let Some((line, column)) = tab(text, mark.line()) {
+    let info = error.info();
+    if let Some((line, column)) = tab(text, mark.line(), info.contains("tab")) {
         return Fault {
             position: position(line + line_offset, column),
             message: "a tab indents this line".to_owned(),
@@ -59,7 +73,6 @@ pub(super) fn explain(error: &ScanError, text: &str, line_offset: usize) -> Faul
         };
     }
     let position = position(mark.line().max(1) + line_offset, mark.col() + 1);
-    let info = error.info();
     let known = EXPLAINED.iter().find(|(said, _, _)| info.contains(said));
     let (message, hint) = match known {
         Some((_, message, hint)) => ((*message).to_owned(), Some((*hint).to_owned())),
@@ -68,13 +81,17 @@ pub(super) fn explain(error: &ScanError, text: &str, line_offset: usize) -> Faul
     Fault { position, message, hint }
 }
 
-/// Returns the place of a tab that indents the line at `line` or the last line before it that says something.
-fn tab(text: &str, line: usize) -> Option<(usize, usize)> {
-    let lines: Vec<&str> = text.lines().take(line.max(1)).collect();
+/// Returns the place of a tab that indents the line at `line` or the last line before it that says something; where
+/// the scanner `blames` a tab, which it does from the start of a long text on, the lines after it count too.
+fn tab(text: &str, line: usize, blames: bool) -> Option<(usize, usize)> {
+    const AFTER: usize = 100;
+    let lines: Vec<&str> = text.lines().take(line.max(1) + if blames { AFTER } else { 0 }).collect();
     let place = |index: usize| {
         let indentation = lines[index].chars().take_while(|character| matches!(character, ' ' | '\t'));
         indentation.into_iter().position(|character| character == '\t').map(|column| (index + 1, column + 1))
     };
-    let said = (0..lines.len()).rev().filter(|index| !lines[*index].trim().is_empty()).take(2);
-    said.filter_map(place).last()
+    let said = |index: &usize| !lines[*index].trim().is_empty();
+    let before = (0..lines.len().min(line.max(1))).rev().filter(said).take(2);
+    let found = before.filter_map(place).last();
+    found.or_else(|| (line.min(lines.len())..lines.len()).filter(said).find_map(place))
 }

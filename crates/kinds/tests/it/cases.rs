@@ -69,3 +69,17 @@ fn cases_give_what_they_should() {
     assert!(count > 20, "only {count} cases in {}", folder.display());
     assert!(wrong.is_empty(), "{} of {count} cases differ:\n{}", wrong.len(), wrong.join("\n"));
 }
+
+#[test]
+fn the_example_has_nothing_to_mend() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../examples/flights");
+    let files = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+    let yaml: Vec<PathBuf> = files.filter(|path| path.extension().is_some_and(|ending| ending == "yaml")).collect();
+    let sources: Vec<Source> = yaml
+        .iter()
+        .map(|path| Source::from_bytes(path.display().to_string(), fs::read(path).unwrap()).unwrap())
+        .collect();
+    let outcome = read(&sources, &NothingKnown);
+    assert_eq!(outcome.findings, []);
+    assert!(outcome.manifests.len() >= 5, "{}", outcome.manifests.len());
+}
