@@ -20,11 +20,7 @@ fn missing(name: &str) -> StoreError {
 
 impl Tx {
     /// Makes a registered model; refuses a name that is taken.
-    pub async fn registered_model_create(
-        &mut self,
-        model: &RegisteredModel,
-        actor: &Actor,
-    ) -> Result<(), StoreError> {
+    pub async fn registered_model_create(&mut self, model: &RegisteredModel, actor: &Actor) -> Result<(), StoreError> {
         let RegisteredModel { project, name, description, tags, aliases: _, created_at, updated_at: _ } = model;
         if !self.registered_model_insert(project, name, description, *created_at).await? {
             return Err(Refusal::Exists(Subject::Model(name.clone())).into());
@@ -325,7 +321,10 @@ impl Tx {
     async fn registered_model_of(&mut self, project: &Name, row: &Row) -> Result<RegisteredModel, StoreError> {
         let name = row.text(0)?;
         let tags = self
-            .rows("SELECT key, value FROM registered_model_tag WHERE project = $1 AND model = $2", args![project, &name])
+            .rows(
+                "SELECT key, value FROM registered_model_tag WHERE project = $1 AND model = $2",
+                args![project, &name],
+            )
             .await?;
         let aliases = self
             .rows("SELECT alias, version FROM model_alias WHERE project = $1 AND model = $2", args![project, &name])

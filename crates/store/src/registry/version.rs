@@ -517,11 +517,7 @@ const FIELDS: Columns = Columns {
         Attribute::Version => Some("v.version"),
         Attribute::Created => Some("v.created_at"),
         Attribute::Updated => Some("v.updated_at"),
-        Attribute::Status
-        | Attribute::User
-        | Attribute::Ended
-        | Attribute::ArtifactPath
-        | Attribute::ModelType => None,
+        Attribute::Status | Attribute::User | Attribute::Ended | Attribute::ArtifactPath | Attribute::ModelType => None,
     },
     keyed: |field| match field {
         Field::Tag(_) => Some(

@@ -2,10 +2,7 @@
 //!
 //! Paths are checked by the caller: relative, `/`, no `..`.
 
-use windlass_kinds::{
-    Name,
-    record::Artifact,
-};
+use windlass_kinds::{Name, record::Artifact};
 
 use crate::{
     StoreError, Tx,

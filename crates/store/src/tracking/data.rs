@@ -64,9 +64,8 @@ impl Tx {
             if added == 1 {
                 continue;
             }
-            let row = self
-                .row("SELECT value FROM run_param WHERE run = $1 AND key = $2", args![run.as_str(), key])
-                .await?;
+            let row =
+                self.row("SELECT value FROM run_param WHERE run = $1 AND key = $2", args![run.as_str(), key]).await?;
             let old = row.map_or(Ok(String::new()), |row| row.text(0))?;
             if old != *value {
                 changes.push(ParamChange { key: key.clone(), old, new: value.clone() });
@@ -76,12 +75,7 @@ impl Tx {
     }
 
     /// Sets tags. Tags are remarks about a run, not part of its seal, so a sealed run takes them too.
-    pub async fn set_tags(
-        &mut self,
-        project: &Name,
-        run: &RunId,
-        tags: &[(String, String)],
-    ) -> Result<(), StoreError> {
+    pub async fn set_tags(&mut self, project: &Name, run: &RunId, tags: &[(String, String)]) -> Result<(), StoreError> {
         self.run_live(project, run).await?;
         self.run_tags_put(run, tags).await
     }
@@ -101,8 +95,7 @@ impl Tx {
     /// Removes a tag.
     pub async fn tag_delete(&mut self, project: &Name, run: &RunId, key: &str) -> Result<(), StoreError> {
         self.run_live(project, run).await?;
-        let gone =
-            self.execute("DELETE FROM run_tag WHERE run = $1 AND key = $2", args![run.as_str(), key]).await?;
+        let gone = self.execute("DELETE FROM run_tag WHERE run = $1 AND key = $2", args![run.as_str(), key]).await?;
         match gone {
             0 => Err(Refusal::Missing(Subject::RunTag(run.clone(), key.to_owned())).into()),
             _ => Ok(()),

@@ -80,12 +80,7 @@ impl Tx {
         Ok(())
     }
 
-    async fn experiment_insert(
-        &mut self,
-        project: &Name,
-        name: &str,
-        now_ms: i64,
-    ) -> Result<ExperimentId, StoreError> {
+    async fn experiment_insert(&mut self, project: &Name, name: &str, now_ms: i64) -> Result<ExperimentId, StoreError> {
         if name == DEFAULT {
             self.experiment_default(project, now_ms).await?;
             return Ok(ExperimentId::new("0"));
@@ -122,11 +117,7 @@ impl Tx {
     }
 
     /// Returns the experiment of that name, deleted ones too.
-    pub async fn experiment_by_name(
-        &mut self,
-        project: &Name,
-        name: &str,
-    ) -> Result<Option<Experiment>, StoreError> {
+    pub async fn experiment_by_name(&mut self, project: &Name, name: &str) -> Result<Option<Experiment>, StoreError> {
         let row = self
             .row(
                 "SELECT id, name, deleted, created_ms, updated_ms FROM experiment WHERE project = $1 AND name = $2",
@@ -235,11 +226,7 @@ impl Tx {
     }
 
     /// Returns the experiments that a search finds, newest first unless it says otherwise.
-    pub async fn experiments_search(
-        &mut self,
-        project: &Name,
-        search: &Search,
-    ) -> Result<Vec<Experiment>, StoreError> {
+    pub async fn experiments_search(&mut self, project: &Name, search: &Search) -> Result<Vec<Experiment>, StoreError> {
         let mut query = Query::new(
             self.is_postgres(),
             "SELECT e.id, e.name, e.deleted, e.created_ms, e.updated_ms FROM experiment e WHERE e.project = ",
@@ -312,9 +299,7 @@ const COLUMNS: Columns = Columns {
         | Attribute::Version => None,
     },
     keyed: |field| match field {
-        Field::Tag(_) => {
-            Some("FROM experiment_tag x WHERE x.project = e.project AND x.experiment = e.id AND x.key = ")
-        }
+        Field::Tag(_) => Some("FROM experiment_tag x WHERE x.project = e.project AND x.experiment = e.id AND x.key = "),
         Field::Attribute(_) | Field::Metric(_) | Field::Param(_) | Field::Dataset(_) => None,
     },
     dataset: None,

@@ -134,10 +134,7 @@ impl Tx {
     }
 
     /// Returns the last point of each metric that was logged about a model, with the run it was logged to.
-    pub async fn logged_model_metrics(
-        &mut self,
-        id: &LoggedModelId,
-    ) -> Result<Vec<(RunId, MetricPoint)>, StoreError> {
+    pub async fn logged_model_metrics(&mut self, id: &LoggedModelId) -> Result<Vec<(RunId, MetricPoint)>, StoreError> {
         let rows = self
             .rows(
                 "SELECT run, key, step, at_ms, value, nan, model, dataset_name, dataset_digest FROM metric_point
@@ -205,11 +202,7 @@ impl Tx {
         Ok(())
     }
 
-    async fn logged_model_tags_put(
-        &mut self,
-        id: &LoggedModelId,
-        tags: &[(String, String)],
-    ) -> Result<(), StoreError> {
+    async fn logged_model_tags_put(&mut self, id: &LoggedModelId, tags: &[(String, String)]) -> Result<(), StoreError> {
         for (key, value) in tags {
             self.execute(
                 "INSERT INTO logged_model_tag (model, key, value) VALUES ($1, $2, $3)
@@ -256,11 +249,7 @@ const FIELDS: Columns = Columns {
         Attribute::Run => Some("l.source_run"),
         Attribute::Created => Some("l.created_ms"),
         Attribute::Updated => Some("l.updated_ms"),
-        Attribute::User
-        | Attribute::Ended
-        | Attribute::ArtifactPath
-        | Attribute::Source
-        | Attribute::Version => None,
+        Attribute::User | Attribute::Ended | Attribute::ArtifactPath | Attribute::Source | Attribute::Version => None,
     },
     keyed: |field| match field {
         Field::Metric(_) => Some("FROM metric_point x WHERE x.model = l.id AND x.key = "),

@@ -73,12 +73,7 @@ fn values(rows: usize) -> String {
 
 impl Tx {
     /// Adds points to a run that may be written to.
-    pub async fn log_metrics(
-        &mut self,
-        project: &Name,
-        run: &RunId,
-        points: &[MetricPoint],
-    ) -> Result<(), StoreError> {
+    pub async fn log_metrics(&mut self, project: &Name, run: &RunId, points: &[MetricPoint]) -> Result<(), StoreError> {
         match points {
             [] => self.run_open(project, run).await,
             [point] => self.log_metric(project, run, point).await,

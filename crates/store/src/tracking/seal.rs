@@ -64,9 +64,8 @@ impl Tx {
         }
         drop(rows);
         points.sort();
-        let rows = self
-            .rows("SELECT key, value FROM run_param WHERE run = $1 ORDER BY key", args![run.id.as_str()])
-            .await?;
+        let rows =
+            self.rows("SELECT key, value FROM run_param WHERE run = $1 ORDER BY key", args![run.id.as_str()]).await?;
         let params: Vec<(String, String)> =
             rows.iter().map(|row| Ok((row.text(0)?, row.text(1)?))).collect::<Result<_, StoreError>>()?;
         let prefix = format!("{}/{}/artifacts", run.experiment, run.id);

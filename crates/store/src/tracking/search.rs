@@ -4,9 +4,7 @@
 //! make `LIKE` mind the case, so `ILIKE` compares lower-case forms there.
 
 use sqlx::AssertSqlSafe;
-use windlass_kinds::filter::{
-    Attribute, Comparison, DatasetField, Field, Lifecycle, Operator, Order, Search, Value,
-};
+use windlass_kinds::filter::{Attribute, Comparison, DatasetField, Field, Lifecycle, Operator, Order, Search, Value};
 
 use super::Refusal;
 use crate::{
@@ -112,13 +110,7 @@ impl<'a> Query<'a> {
         Ok(())
     }
 
-    fn exists(
-        &mut self,
-        columns: &Columns,
-        field: &Field,
-        key: &'a str,
-        operator: Operator,
-    ) -> Result<(), StoreError> {
+    fn exists(&mut self, columns: &Columns, field: &Field, key: &'a str, operator: Operator) -> Result<(), StoreError> {
         let tail = (columns.keyed)(field).ok_or(Refusal::Unsearchable("such field"))?;
         self.text(if operator == Operator::IsNull { " AND NOT EXISTS (SELECT 1 " } else { " AND EXISTS (SELECT 1 " });
         self.text(tail);
