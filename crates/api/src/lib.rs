@@ -2,7 +2,9 @@
 //!
 //! Nothing here knows the server's insides; the client speaks through `net`.
 
+mod client;
 pub mod token;
 mod types;
 
+pub use client::{Client, ClientError};
 pub use types::*;

@@ -126,3 +126,26 @@ pub struct TokenAnswer {
     /// The secret.
     pub secret: String,
 }
+
+/// A row of `GET /api/v1/ledger`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerRowView {
+    /// The place in the log; absent until the sequencer has taken it.
+    pub index: Option<u64>,
+    /// The entry.
+    #[serde(flatten)]
+    pub entry: windlass_kinds::record::LedgerEntry,
+}
+
+/// Returns `text` as one segment of a path or one value of a query: everything but unreserved characters is
+/// percent-encoded (RFC 3986, section 2.3).
+pub fn encode(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}

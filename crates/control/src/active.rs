@@ -141,9 +141,8 @@ pub(crate) fn running_steps(state: &RunState) -> usize {
 /// Returns whether all a running run waits for is idle: nothing moves, and a step that waits for idle has all it needs.
 fn awaits_idle(active: &Active) -> bool {
     let steps = &active.state.steps;
-    let moving = steps.iter().any(|step| {
-        matches!(step.state, StepState::Preparing | StepState::Ready | StepState::Running)
-    });
+    let moving =
+        steps.iter().any(|step| matches!(step.state, StepState::Preparing | StepState::Ready | StepState::Running));
     if moving || active.state.run.state != PipelineRunState::Running {
         return false;
     }
@@ -152,9 +151,9 @@ fn awaits_idle(active: &Active) -> bool {
             && active.spec.steps.iter().any(|spec| {
                 spec.name == step.step
                     && spec.wait_idle
-                    && windlass_plan::pipeline::predecessors(spec)
-                        .iter()
-                        .all(|name| steps.iter().filter(|other| other.step == *name).all(|other| other.state.is_final()))
+                    && windlass_plan::pipeline::predecessors(spec).iter().all(|name| {
+                        steps.iter().filter(|other| other.step == *name).all(|other| other.state.is_final())
+                    })
             })
     })
 }
@@ -185,7 +184,10 @@ async fn load_run(store: &Store, run: PipelineRun) -> Result<Active, StoreError>
 }
 
 /// Returns the pipeline a revision holds.
-pub(crate) fn pipeline_of(revision: Option<Revision>, run: &PipelineRun) -> Result<(PipelineSpec, Resolved), StoreError> {
+pub(crate) fn pipeline_of(
+    revision: Option<Revision>,
+    run: &PipelineRun,
+) -> Result<(PipelineSpec, Resolved), StoreError> {
     let what = || StoreError::Corrupt { what: format!("revision {} of Pipeline/{}", run.revision, run.pipeline) };
     let revision = revision.ok_or_else(what)?;
     match revision.manifest.spec {

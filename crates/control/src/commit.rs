@@ -230,7 +230,14 @@ impl Commit {
     }
 
     /// Adds a ledger row.
-    pub(crate) fn ledger(&mut self, project: &Name, actor: &Actor, kind: LedgerKind, subject: String, body: &impl serde::Serialize) {
+    pub(crate) fn ledger(
+        &mut self,
+        project: &Name,
+        actor: &Actor,
+        kind: LedgerKind,
+        subject: String,
+        body: &impl serde::Serialize,
+    ) {
         let body = serde_json::to_value(body).expect("records serialize to JSON");
         self.ledger.push(LedgerDraft { project: project.clone(), actor: actor.clone(), kind, subject, body });
     }

@@ -75,6 +75,44 @@ pub(crate) struct Inner {
     pub(crate) activity: AtomicU64,
     pub(crate) stopping: AtomicBool,
     pub(crate) idle: AtomicBool,
+    /// Ends that executors reported and that are not in the inbox yet.
+    pub(crate) ends: Arc<Ends>,
+}
+
+/// Counts ends on their way into the inbox.
+#[derive(Default)]
+pub(crate) struct Ends {
+    under_way: AtomicU64,
+    none: Notify,
+}
+
+/// Where an executor reports ends before the control loop is there to take them: made first, connected later.
+#[derive(Clone, Default)]
+pub struct EndChannel {
+    control: Arc<std::sync::OnceLock<Control>>,
+}
+
+impl EndChannel {
+    /// Returns the sink to give to an executor.
+    pub fn sink(&self) -> crate::ResultSink {
+        let slot = self.control.clone();
+        Arc::new(move |attempt, result| {
+            // Nothing is reported before `connect`: executors only report what was started or recovered.
+            let Some(control) = slot.get().cloned() else { return };
+            control.inner.ends.under_way.fetch_add(1, Ordering::SeqCst);
+            tokio::spawn(async move {
+                control.inner.attempt_ended(attempt, result).await;
+                if control.inner.ends.under_way.fetch_sub(1, Ordering::SeqCst) == 1 {
+                    control.inner.ends.none.notify_waiters();
+                }
+            });
+        })
+    }
+
+    /// Connects the sink to its control loop.
+    pub fn connect(&self, control: &Control) {
+        let _ = self.control.set(control.clone());
+    }
 }
 
 impl Control {
@@ -100,6 +138,7 @@ impl Control {
             activity: AtomicU64::new(1),
             stopping: AtomicBool::new(false),
             idle: AtomicBool::new(false),
+            ends: Arc::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -192,6 +231,13 @@ impl Control {
         drop(self.inner.active.lock().await);
         self.inner.watchers.stop();
         self.inner.executor.interrupt_all(grace).await;
+        loop {
+            let none = self.inner.ends.none.notified();
+            if self.inner.ends.under_way.load(Ordering::SeqCst) == 0 {
+                break;
+            }
+            let _ = tokio::time::timeout(Duration::from_secs(1), none).await;
+        }
     }
 
     /// Handles everything there is to handle; returns when to look again at the latest.
@@ -307,9 +353,7 @@ impl Inner {
     async fn recover(&self) -> Result<(), ControlError> {
         let (running, actions) = self
             .store
-            .read(|tx| {
-                Box::pin(async move { Ok((tx.attempts_running().await?, tx.outbox_pending(u32::MAX).await?)) })
-            })
+            .read(|tx| Box::pin(async move { Ok((tx.attempts_running().await?, tx.outbox_pending(u32::MAX).await?)) }))
             .await?;
         let waiting: Vec<AttemptId> = actions.iter().filter_map(started_attempt).collect();
         let running = running.into_iter().map(|attempt| attempt.id).filter(|id| !waiting.contains(id)).collect();
@@ -321,7 +365,9 @@ impl Inner {
 fn started_attempt(action: &Action) -> Option<AttemptId> {
     match &action.body {
         windlass_kinds::record::ActionBody::StartAttempt { attempt } => Some(attempt.clone()),
-        windlass_kinds::record::ActionBody::Prepare { .. } | windlass_kinds::record::ActionBody::StopAttempt { .. } => None,
+        windlass_kinds::record::ActionBody::Prepare { .. } | windlass_kinds::record::ActionBody::StopAttempt { .. } => {
+            None
+        }
     }
 }
 

@@ -12,6 +12,12 @@ pub enum ControlError {
     /// The content store did not answer.
     #[error("failed to reach the content store")]
     Content(#[from] windlass_oci::BlobError),
+    /// A dataset's folder cannot be listed.
+    #[error("failed to list the folder")]
+    List(#[source] windlass_data::ListError),
+    /// A dataset's file cannot be read.
+    #[error("failed to read a file")]
+    Judge(#[source] windlass_data::JudgeError),
     /// Something named is not there.
     #[error("there is no {what}")]
     NotFound {

@@ -48,7 +48,8 @@ impl Control {
                 let mut commit = self.answer(&id);
                 let pipelines = self.pipelines(Some(&project)).await?;
                 for (revision, spec) in &pipelines {
-                    for spec_trigger in spec.triggers.iter().filter(|t| revision.name == pipeline && t.name == trigger) {
+                    for spec_trigger in spec.triggers.iter().filter(|t| revision.name == pipeline && t.name == trigger)
+                    {
                         self.consult(active, &mut commit, revision, spec, spec_trigger, &id, &facts).await?;
                     }
                 }
@@ -60,7 +61,9 @@ impl Control {
             EventBody::Cancel { run } => {
                 self.move_run(active, &run, pipeline::Event::Cancel { by: actor }, Some(id)).await
             }
-            EventBody::Retry { run } => self.move_run(active, &run, pipeline::Event::Retry { by: actor }, Some(id)).await,
+            EventBody::Retry { run } => {
+                self.move_run(active, &run, pipeline::Event::Retry { by: actor }, Some(id)).await
+            }
             EventBody::ResetBreaker { pipeline, trigger } => {
                 self.handle_reset(active, &id, &project, &actor, &pipeline, &trigger).await
             }
@@ -76,7 +79,8 @@ impl Control {
                     .await?;
                 match step {
                     Some(step) => {
-                        self.move_run(active, &step.run, pipeline::Event::Prepared { step_run, outcome }, Some(id)).await
+                        self.move_run(active, &step.run, pipeline::Event::Prepared { step_run, outcome }, Some(id))
+                            .await
                     }
                     None => Ok(self.inner.commit(self.answer(&id)).await?),
                 }
@@ -108,7 +112,10 @@ impl Control {
     }
 
     /// Returns the live pipelines.
-    pub(crate) async fn pipelines(&self, project: Option<&Name>) -> Result<Vec<(Revision, PipelineSpec)>, ControlError> {
+    pub(crate) async fn pipelines(
+        &self,
+        project: Option<&Name>,
+    ) -> Result<Vec<(Revision, PipelineSpec)>, ControlError> {
         let project = project.cloned();
         let revisions = self
             .inner
@@ -130,7 +137,11 @@ impl Control {
             .collect())
     }
 
-    pub(crate) async fn trigger_state(&self, revision: &Revision, trigger: &Name) -> Result<TriggerState, ControlError> {
+    pub(crate) async fn trigger_state(
+        &self,
+        revision: &Revision,
+        trigger: &Name,
+    ) -> Result<TriggerState, ControlError> {
         let (project, pipeline, trigger) = (revision.project.clone(), revision.name.clone(), trigger.clone());
         Ok(self
             .inner
@@ -189,7 +200,9 @@ impl Control {
     }
 
     /// Returns the idle trigger whose turn it is: of those with firings left, the one that fired least often.
-    pub(crate) async fn next_idle_trigger(&self) -> Result<Option<(Revision, PipelineSpec, TriggerSpec)>, ControlError> {
+    pub(crate) async fn next_idle_trigger(
+        &self,
+    ) -> Result<Option<(Revision, PipelineSpec, TriggerSpec)>, ControlError> {
         let mut best: Option<(u32, Revision, PipelineSpec, TriggerSpec)> = None;
         for (revision, spec) in self.pipelines(None).await? {
             for trigger in &spec.triggers {
@@ -198,7 +211,8 @@ impl Control {
                     continue;
                 }
                 let state = self.trigger_state(&revision, &trigger.name).await?;
-                let left = times.is_none_or(|times| state.fired < times) && state.open.is_none() && state.held.is_none();
+                let left =
+                    times.is_none_or(|times| state.fired < times) && state.open.is_none() && state.held.is_none();
                 if left && best.as_ref().is_none_or(|(fired, ..)| state.fired < *fired) {
                     best = Some((state.fired, revision.clone(), spec.clone(), trigger.clone()));
                 }
@@ -254,8 +268,17 @@ impl Control {
             let held = state.held.clone();
             let (state, outcome) = trigger::held(spec_trigger, &state, now);
             commit.project(project);
-            self.settle_outcome(active, &mut commit, revision, spec, spec_trigger, held.map(|held| held.event), state, outcome)
-                .await?;
+            self.settle_outcome(
+                active,
+                &mut commit,
+                revision,
+                spec,
+                spec_trigger,
+                held.map(|held| held.event),
+                state,
+                outcome,
+            )
+            .await?;
         }
         self.begin_all(active, commit).await
     }
@@ -293,22 +316,20 @@ impl Control {
         commit.triggers.push((revision.project.clone(), revision.name.clone(), trigger.name.clone(), state));
         if let (Some(Outcome::Fire { parameters, text }), Some(event)) = (outcome, event) {
             let actor = Actor::system();
-            let beginning = Beginning {
-                revision,
-                spec,
-                event,
-                trigger: Some(&trigger.name),
-                actor: &actor,
-                text,
-                parameters,
-            };
+            let beginning =
+                Beginning { revision, spec, event, trigger: Some(&trigger.name), actor: &actor, text, parameters };
             self.begin(commit, active, beginning).await?;
         }
         Ok(())
     }
 
     /// Adds the beginning of a run to the commit: the run, its steps, the ledger's row.
-    async fn begin(&self, commit: &mut Commit, active: &mut ActiveRuns, beginning: Beginning<'_>) -> Result<(), ControlError> {
+    async fn begin(
+        &self,
+        commit: &mut Commit,
+        active: &mut ActiveRuns,
+        beginning: Beginning<'_>,
+    ) -> Result<(), ControlError> {
         let Beginning { revision, spec, event, trigger, actor, text, parameters } = beginning;
         let id = run_id(&revision.project, &revision.name, &event, trigger);
         let datasets = self.freeze(&revision.project, spec).await?;
@@ -328,7 +349,8 @@ impl Control {
             return Ok(());
         }
         // Another run of the same pipeline may begin in this very commit.
-        let also = commit.runs.iter().filter(|run| run.pipeline == revision.name && run.project == revision.project).count();
+        let also =
+            commit.runs.iter().filter(|run| run.pipeline == revision.name && run.project == revision.project).count();
         let number = number + u32::try_from(also).unwrap_or(0);
         let mut merged = spec.parameters.clone();
         merged.extend(parameters);
@@ -444,4 +466,3 @@ fn dataset_facts(version: &DatasetVersion) -> TriggerFacts {
         removed: version.removed.clone(),
     }
 }
-

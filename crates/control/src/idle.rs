@@ -95,7 +95,10 @@ mod tests {
 
     #[test]
     fn every_kind_of_pending_work_counts() {
-        let quiet = Scene { runs: vec![run("world-1", Activity::AwaitsIdle), run("world-2", Activity::Behind)], ..Scene::default() };
+        let quiet = Scene {
+            runs: vec![run("world-1", Activity::AwaitsIdle), run("world-2", Activity::Behind)],
+            ..Scene::default()
+        };
         assert_eq!(assess(&quiet), Idle::Quiet(vec![PipelineRunId::new("world-1")]));
         assert_eq!(assess(&Scene::default()), Idle::Quiet(vec![]));
         let busy = |scene: Scene| matches!(assess(&scene), Idle::Busy(_));

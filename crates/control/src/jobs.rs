@@ -11,9 +11,7 @@ use windlass_kinds::{
 };
 use windlass_plan::pipeline;
 
-use crate::{
-    Control, ControlError, Job, JobInput, JobItem, PrepareRequest, TrackingContext, active::pipeline_of,
-};
+use crate::{Control, ControlError, Job, JobInput, JobItem, PrepareRequest, TrackingContext, active::pipeline_of};
 
 /// Everything about a step run that a job is made of.
 struct Scene {
@@ -127,7 +125,8 @@ impl Control {
     async fn job_input(&self, scene: &Scene, step: &StepSpec, source: &InputSource) -> Result<JobInput, ControlError> {
         match source {
             InputSource::Dataset(name) => {
-                let gone = || ControlError::NotFound { what: format!("accepted version of Dataset/{name}"), near: Vec::new() };
+                let gone =
+                    || ControlError::NotFound { what: format!("accepted version of Dataset/{name}"), near: Vec::new() };
                 let FrozenDataset { version, digest: _ } = scene.run.datasets.get(name).ok_or_else(gone)?;
                 let (project, dataset, version) = (scene.run.project.clone(), name.clone(), *version);
                 let found = self
@@ -208,7 +207,11 @@ fn request(python: PythonSpec, resolved: &Resolved) -> PrepareRequest {
 
 /// Returns a label as a file name: letters, digits, dot, underscore and hyphen; anything else becomes a hyphen.
 fn safe_label(label: &str) -> String {
-    label.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '-' }).take(80).collect()
+    label
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '-' })
+        .take(80)
+        .collect()
 }
 
 /// Returns the token of an attempt: it names the attempt and proves it, without being stored anywhere.
@@ -228,7 +231,6 @@ pub fn attempt_of_token(secret: &[u8; 32], token: &str) -> Option<AttemptId> {
     mac.verify_slice(&proof).ok()?;
     Some(AttemptId::new(attempt))
 }
-
 
 #[cfg(test)]
 mod tests {

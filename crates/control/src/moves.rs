@@ -128,7 +128,8 @@ impl Control {
                     project: project.clone(),
                     experiment: run.pipeline.to_string(),
                     attempt: attempt.clone(),
-                    name: step.map_or_else(String::new, |step| format!("{}/{}", run.display_name(), step.display_name())),
+                    name: step
+                        .map_or_else(String::new, |step| format!("{}/{}", run.display_name(), step.display_name())),
                     tags: step.map_or_else(Vec::new, |step| tracking_tags(run, step, attempt)),
                 });
             }
@@ -149,7 +150,13 @@ impl Control {
         if gathered.ended {
             let steps: Vec<_> = moved.state.steps.iter().map(ledger_step).collect();
             let body = serde_json::json!({"run": run, "steps": steps});
-            commit.ledger(project, &Actor::system(), LedgerKind::RunEnded, format!("run {}", run.display_name()), &body);
+            commit.ledger(
+                project,
+                &Actor::system(),
+                LedgerKind::RunEnded,
+                format!("run {}", run.display_name()),
+                &body,
+            );
             self.trigger_ended(commit, run).await?;
         }
         Ok(())

@@ -74,12 +74,14 @@ impl Control {
                         };
                         tx.revision_insert(&revision).await?;
                         let subject = format!("{kind}/{name}@{}", revision.number);
-                        tx.ledger_append(&revision.project, &actor, LedgerKind::Revision, &subject, &revision, now).await?;
+                        tx.ledger_append(&revision.project, &actor, LedgerKind::Revision, &subject, &revision, now)
+                            .await?;
                         if let Some(code) = &resolved.code {
                             tx.content_refs_add(&revision.project, &subject, std::slice::from_ref(code)).await?;
                         }
                         if let Spec::Model(spec) = &manifest.spec {
-                            tx.registered_model_ensure(&revision.project, name.as_str(), &spec.description, now).await?;
+                            tx.registered_model_ensure(&revision.project, name.as_str(), &spec.description, now)
+                                .await?;
                         }
                     }
                     Ok(Some(plan))
@@ -112,12 +114,19 @@ impl Control {
                 let (actor, project, object) = (actor.clone(), project.clone(), object.clone());
                 Box::pin(async move {
                     tx.lock_project(&project).await?;
-                    let Some(last) = tx.revision_current(&project, object.kind, &object.name).await? else { return Ok(None) };
+                    let Some(last) = tx.revision_current(&project, object.kind, &object.name).await? else {
+                        return Ok(None);
+                    };
                     if last.deleted {
                         return Ok(None);
                     }
-                    let revision =
-                        Revision { number: last.number + 1, deleted: true, actor: actor.clone(), created_at: now, ..last };
+                    let revision = Revision {
+                        number: last.number + 1,
+                        deleted: true,
+                        actor: actor.clone(),
+                        created_at: now,
+                        ..last
+                    };
                     tx.revision_insert(&revision).await?;
                     let subject = format!("{object}@{}", revision.number);
                     tx.ledger_append(&project, &actor, LedgerKind::Deletion, &subject, &revision, now).await?;
@@ -179,10 +188,9 @@ pub fn users_of(current: &[Revision], project: &Name, object: &ObjectRef) -> Vec
         .filter(|revision| match (&revision.manifest.spec, object.kind) {
             (_, Kind::Project) => true,
             (Spec::Pipeline(spec), _) => names(spec).contains(object),
-            (
-                Spec::Project(_) | Spec::Environment(_) | Spec::JobTemplate(_) | Spec::Dataset(_) | Spec::Model(_),
-                _,
-            ) => false,
+            (Spec::Project(_) | Spec::Environment(_) | Spec::JobTemplate(_) | Spec::Dataset(_) | Spec::Model(_), _) => {
+                false
+            }
         })
         .map(|revision| format!("{}/{}", revision.kind, revision.name))
         .collect();

@@ -41,10 +41,16 @@ impl Control {
     /// Asks to end a run.
     pub async fn cancel(&self, actor: &Actor, run: &PipelineRun) -> Result<(), ControlError> {
         if run.state.is_final() {
-            return Err(ControlError::Refused(format!("{} is over already: {}", run.display_name(), state_word(run.state))));
+            return Err(ControlError::Refused(format!(
+                "{} is over already: {}",
+                run.display_name(),
+                state_word(run.state)
+            )));
         }
         let body = EventBody::Cancel { run: run.id.clone() };
-        self.inner.push(self.inner.event(&run.project, format!("cancel/{}/{}", run.id, self.moment()), actor.clone(), body)).await?;
+        self.inner
+            .push(self.inner.event(&run.project, format!("cancel/{}/{}", run.id, self.moment()), actor.clone(), body))
+            .await?;
         Ok(())
     }
 
@@ -61,18 +67,29 @@ impl Control {
             }
         }
         let body = EventBody::Retry { run: run.id.clone() };
-        self.inner.push(self.inner.event(&run.project, format!("retry/{}/{}", run.id, self.moment()), actor.clone(), body)).await?;
+        self.inner
+            .push(self.inner.event(&run.project, format!("retry/{}/{}", run.id, self.moment()), actor.clone(), body))
+            .await?;
         Ok(())
     }
 
     /// Asks to close the breaker of a trigger.
-    pub async fn reset_breaker(&self, actor: &Actor, project: &Name, pipeline: &Name, trigger: &Name) -> Result<(), ControlError> {
+    pub async fn reset_breaker(
+        &self,
+        actor: &Actor,
+        project: &Name,
+        pipeline: &Name,
+        trigger: &Name,
+    ) -> Result<(), ControlError> {
         let found = self.pipelines(Some(project)).await?;
         let known = found.iter().any(|(revision, spec)| {
             revision.name == *pipeline && spec.triggers.iter().any(|candidate| candidate.name == *trigger)
         });
         if !known {
-            return Err(ControlError::NotFound { what: format!("trigger {trigger} of Pipeline/{pipeline}"), near: Vec::new() });
+            return Err(ControlError::NotFound {
+                what: format!("trigger {trigger} of Pipeline/{pipeline}"),
+                near: Vec::new(),
+            });
         }
         let body = EventBody::ResetBreaker { pipeline: pipeline.clone(), trigger: trigger.clone() };
         let identity = format!("reset/{pipeline}/{trigger}/{}", self.moment());
@@ -120,7 +137,10 @@ impl Control {
             .await?;
         match revision.map(|revision| revision.manifest.spec) {
             Some(Spec::Pipeline(spec)) => Ok(spec),
-            _ => Err(ControlError::NotFound { what: format!("revision {number} of Pipeline/{}", run.pipeline), near: Vec::new() }),
+            _ => Err(ControlError::NotFound {
+                what: format!("revision {number} of Pipeline/{}", run.pipeline),
+                near: Vec::new(),
+            }),
         }
     }
 }

@@ -37,7 +37,8 @@ impl Control {
                     let (settled, outcome) = trigger::held(spec_trigger, &state, now);
                     let mut commit = Commit::at(now);
                     let event = Some(held.event.clone());
-                    self.settle_outcome(active, &mut commit, &revision, &spec, spec_trigger, event, settled, outcome).await?;
+                    self.settle_outcome(active, &mut commit, &revision, &spec, spec_trigger, event, settled, outcome)
+                        .await?;
                     self.begin_all(active, commit).await?;
                 }
                 if !timed {
@@ -50,7 +51,8 @@ impl Control {
                     sooner(due);
                     continue;
                 }
-                let body = EventBody::Due { pipeline: revision.name.clone(), trigger: spec_trigger.name.clone(), at: due };
+                let body =
+                    EventBody::Due { pipeline: revision.name.clone(), trigger: spec_trigger.name.clone(), at: due };
                 let identity = format!("due/{}/{}/{}", revision.name, spec_trigger.name, due.0);
                 self.inner.push(self.inner.event(&revision.project, identity, Actor::system(), body)).await?;
             }
@@ -65,7 +67,11 @@ impl Control {
             .store
             .read(|tx| {
                 Box::pin(async move {
-                    Ok((tx.inbox_count_pending().await?, tx.outbox_count_pending().await?, tx.trigger_states_held().await?))
+                    Ok((
+                        tx.inbox_count_pending().await?,
+                        tx.outbox_count_pending().await?,
+                        tx.trigger_states_held().await?,
+                    ))
                 })
             })
             .await?;
@@ -104,7 +110,8 @@ impl Control {
                 if !waiting.is_empty() || self.next_idle_trigger().await?.is_some() {
                     let epoch = self.epoch().await?;
                     let project = "default".parse().expect("a name");
-                    let event = self.inner.event(&project, format!("idle/{epoch}"), Actor::system(), EventBody::Idle { epoch });
+                    let event =
+                        self.inner.event(&project, format!("idle/{epoch}"), Actor::system(), EventBody::Idle { epoch });
                     return Ok(self.inner.push(event).await?);
                 }
                 if !self.inner.idle.swap(true, Ordering::SeqCst) {
@@ -129,4 +136,3 @@ impl Control {
         })
     }
 }
-

@@ -24,7 +24,12 @@ const TREE_CAP: u64 = 256 << 20;
 
 impl Control {
     /// Adds versions for the declared model outputs of a step that succeeded.
-    pub(crate) async fn declare_versions(&self, commit: &mut Commit, moved: &Active, step: &StepRun) -> Result<(), ControlError> {
+    pub(crate) async fn declare_versions(
+        &self,
+        commit: &mut Commit,
+        moved: &Active,
+        step: &StepRun,
+    ) -> Result<(), ControlError> {
         let Some(spec) = moved.spec.steps.iter().find(|spec| spec.name == step.step) else { return Ok(()) };
         let declared: Vec<(&Name, &Name)> =
             spec.outputs.iter().filter_map(|(name, OutputSpec { model, .. })| Some((name, model.as_ref()?))).collect();
@@ -77,7 +82,11 @@ impl Control {
                 experiment: run.pipeline.to_string(),
                 artifacts: files
                     .into_iter()
-                    .map(|file| Artifact { path: format!("{output}/{}", file.path), digest: file.digest, size: file.size })
+                    .map(|file| Artifact {
+                        path: format!("{output}/{}", file.path),
+                        digest: file.digest,
+                        size: file.size,
+                    })
                     .collect(),
                 references,
             });

@@ -171,7 +171,7 @@ fn folder_watcher(watched: &Watched, state: Arc<WatchState>) -> Option<notify::R
 /// Lists once and commits what is new. Returns whether nothing was settling.
 async fn look(control: &Control, watched: &Watched, settling: &mut Settling) -> Result<bool, ControlError> {
     let (folder, spec) = (watched.folder.clone(), watched.spec.clone());
-    let listing: Listing = blocking(move || windlass_data::list(&folder, &spec)).await?;
+    let listing: Listing = blocking(move || windlass_data::list(&folder, &spec)).await.map_err(ControlError::List)?;
     let now = control.inner.clock.now();
     let ready = settling.settled(&listing, watched.spec.settle.0, now);
     let mut all_settled = ready.waiting.is_empty();
@@ -184,7 +184,8 @@ async fn look(control: &Control, watched: &Watched, settling: &mut Settling) -> 
             Box::pin(async move { tx.observed_files(&project, &dataset).await })
         })
         .await?;
-    let mut known_by_path: BTreeMap<&str, &ObservedFile> = known.iter().map(|file| (file.path.as_str(), file)).collect();
+    let mut known_by_path: BTreeMap<&str, &ObservedFile> =
+        known.iter().map(|file| (file.path.as_str(), file)).collect();
     let mut observed = Vec::new();
     for file in &ready.settled {
         if let Some(seen) = known_by_path.remove(file.path.as_str())
@@ -195,10 +196,12 @@ async fn look(control: &Control, watched: &Watched, settling: &mut Settling) -> 
         }
         let (folder, spec, listed) = (watched.folder.clone(), watched.spec.clone(), file.clone());
         match blocking(move || windlass_data::judge(&folder, &listed, &spec)).await {
-            Ok(judged) => observed.push(windlass_data::observed(&file.path, judged, known.iter().find(|f| f.path == file.path))),
+            Ok(judged) => {
+                observed.push(windlass_data::observed(&file.path, judged, known.iter().find(|f| f.path == file.path)))
+            }
             // Gone or replaced while it was read: the next listing sees what is there.
-            Err(JudgeFailed::Judge(JudgeError::Changed { .. } | JudgeError::Gone { .. })) => all_settled = false,
-            Err(JudgeFailed::Judge(error)) => return Err(ControlError::Refused(crate::chain(&error))),
+            Err(JudgeError::Changed { .. } | JudgeError::Gone { .. }) => all_settled = false,
+            Err(error) => return Err(ControlError::Judge(error)),
         }
     }
     // Files that still settle keep what was known of them, so that a version is not cut short for a rewrite.
@@ -225,8 +228,7 @@ async fn record(control: &Control, watched: &Watched, observed: Vec<ObservedFile
             let (project, dataset, observed) = (project.clone(), dataset.clone(), observed.clone());
             Box::pin(async move {
                 tx.lock_project(&project).await?;
-                let accepted =
-                    tx.dataset_version_last(&project, &dataset, Some(DatasetVersionState::Accepted)).await?;
+                let accepted = tx.dataset_version_last(&project, &dataset, Some(DatasetVersionState::Accepted)).await?;
                 let last = tx.dataset_version_last(&project, &dataset, None).await?;
                 let next = last.map_or(1, |version| version.number + 1);
                 let Assembled { versions, observed } =
@@ -257,26 +259,10 @@ async fn record(control: &Control, watched: &Watched, observed: Vec<ObservedFile
     Ok(())
 }
 
-/// Why judging or listing did not answer.
-enum JudgeFailed {
-    Judge(JudgeError),
-}
-
-impl From<JudgeError> for JudgeFailed {
-    fn from(error: JudgeError) -> Self {
-        Self::Judge(error)
-    }
-}
-
-async fn blocking<T, E, F>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, F>
-where
-    T: Send + 'static,
-    E: Send + 'static,
-    F: From<E>,
-{
+/// Reads on a thread that may block.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result.map_err(F::from),
+        Ok(result) => result,
         Err(panic) => std::panic::resume_unwind(panic.into_panic()),
     }
 }
-

@@ -37,7 +37,8 @@ impl Control {
         let exact = steps.iter().find(|step| step.display_name() == name);
         let by_step: Vec<&StepRun> = steps.iter().filter(|step| step.step.as_str() == name).collect();
         match (exact, by_step.as_slice()) {
-            (Some(step), _) | (None, [step]) => Ok((*step).clone()),
+            (Some(step), _) => Ok(step.clone()),
+            (None, [step]) => Ok((*step).clone()),
             (None, _) => Err(ControlError::NotFound {
                 what: format!("step {name} in {}", run.display_name()),
                 near: steps.iter().map(StepRun::display_name).collect(),

@@ -52,6 +52,9 @@ impl From<ControlError> for ApiError {
         match error {
             ControlError::Store(source) => source.into(),
             ControlError::Content(source) => source.into(),
+            ControlError::List(_) | ControlError::Judge(_) => {
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "dataset", text)
+            }
             ControlError::NotFound { what, near } => {
                 let refusal = Self::not_found(what);
                 if near.is_empty() { refusal } else { refusal.hint(format!("there is {}", near.join(", "))) }

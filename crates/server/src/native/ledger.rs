@@ -4,11 +4,11 @@ use axum::{
     Json,
     extract::{Query, State},
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
-use windlass_kinds::record::LedgerEntry;
+use windlass_api::LedgerRowView;
 use windlass_plan::access::Operation;
-use windlass_store::LedgerQuery;
+use windlass_store::ledger::LedgerQuery;
 
 use super::Caller;
 use crate::{AppState, error::ApiError};
@@ -26,19 +26,11 @@ fn default_limit() -> u32 {
     1000
 }
 
-#[derive(Serialize)]
-pub(super) struct EntryView {
-    /// The place in the log; absent until the sequencer has taken it.
-    index: Option<u64>,
-    #[serde(flatten)]
-    entry: LedgerEntry,
-}
-
 pub(super) async fn list(
     State(state): State<AppState>,
     caller: Caller,
     Query(query): Query<ListQuery>,
-) -> Result<Json<Vec<EntryView>>, ApiError> {
+) -> Result<Json<Vec<LedgerRowView>>, ApiError> {
     let principal = caller.may(Operation::ReadLedger)?;
     let query = LedgerQuery {
         project: principal.scope(),
@@ -55,10 +47,10 @@ pub(super) async fn list(
             Box::pin(async move { tx.ledger_list(&query).await })
         })
         .await?;
-    Ok(Json(rows.into_iter().map(|row| EntryView { index: row.index, entry: row.entry }).collect()))
+    Ok(Json(rows.into_iter().map(|row| LedgerRowView { index: row.index, entry: row.entry }).collect()))
 }
 
 pub(super) async fn export(State(state): State<AppState>, caller: Caller) -> Result<Json<Value>, ApiError> {
     caller.may(Operation::ReadLedger)?;
-    Ok(Json(state.control.export_canonical().await?))
+    Ok(Json(windlass_control::export_canonical(state.control.store(), state.control.blobs().as_ref()).await?))
 }

@@ -1,0 +1,360 @@
+//! The command line as a tree of verbs: what clap reads, and nothing else.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Runs a team's machine-learning operations loop: data, pipelines, models, and a ledger of it all.
+#[derive(Debug, Parser)]
+#[command(name = "windlass", version, propagate_version = true, after_help = TOP_EXAMPLES)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const TOP_EXAMPLES: &str = "\
+Examples:
+  windlass up examples/flights           start, apply the folder's manifests, work, show progress
+  windlass run -- python train.py        track one command, without any manifest
+  windlass get datasets                  what there is
+  windlass logs -f train-3/train         follow a step
+  windlass why train-3/features          why it ran, waits, or came from the cache";
+
+/// Options that every command takes.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// The data folder
+    #[arg(long, global = true, env = "WINDLASS_DATA_DIR", default_value = ".windlass", value_name = "DIR")]
+    pub(crate) data_dir: PathBuf,
+    /// The server to talk to; by default the one that runs over the data folder
+    #[arg(long, global = true, env = "WINDLASS_SERVER", value_name = "URL")]
+    pub(crate) server: Option<String>,
+    /// The token to show the server; by default the data folder's
+    #[arg(long, global = true, env = "WINDLASS_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
+    /// How results are printed
+    #[arg(short = 'o', long = "output", global = true, value_enum, default_value = "table")]
+    pub(crate) output: Output,
+    /// More words about what happens (repeat for more); logs go to standard error
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people
+    Table,
+    /// For programs
+    Json,
+    /// For files
+    Yaml,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start the server here, apply a folder's manifests, and work
+    #[command(after_help = "Examples:\n  windlass up examples/flights\n  windlass up . --until-idle\n  windlass up --listen 127.0.0.1:8080 --database postgres:///windlass")]
+    Up(UpArgs),
+    /// Run one command with tracking: its code, arguments, packages, log and exit code are kept
+    #[command(after_help = "Examples:\n  windlass run -- python train.py --alpha 0.5\n  windlass run --name baseline --experiment flights -- ./train.sh")]
+    Run(RunArgs),
+    /// Check manifests; needs no server
+    #[command(after_help = "Examples:\n  windlass validate examples/flights\n  cat pipeline.yaml | windlass validate -")]
+    Validate(FilesArgs),
+    /// Show what applying manifests would change
+    #[command(after_help = "Examples:\n  windlass plan -f examples/flights\n  windlass plan -f . --exit-code       exits 2 where something would change\n  windlass plan -f . --out plan.json   to be applied later, exactly")]
+    Plan(PlanArgs),
+    /// Apply manifests, or a stored plan
+    #[command(after_help = "Examples:\n  windlass apply -f examples/flights\n  windlass apply -f - < dataset.yaml\n  windlass apply plan.json")]
+    Apply(ApplyArgs),
+    /// List objects or runs, or print one
+    #[command(after_help = "Examples:\n  windlass get                      everything\n  windlass get datasets\n  windlass get pipeline/train -o yaml\n  windlass get runs --pipeline train\n  windlass get triggers train")]
+    Get(GetArgs),
+    /// Tell all about one object or run
+    #[command(after_help = "Examples:\n  windlass describe dataset/flights\n  windlass describe run train-3")]
+    Describe(ObjectArgs),
+    /// Delete an object; refused while others name it
+    Delete(ObjectArgs),
+    /// Show the revisions of an object
+    History(ObjectArgs),
+    /// Write a small set of manifests to begin with
+    Init(InitArgs),
+    /// Start a run of a pipeline by hand
+    #[command(after_help = "Examples:\n  windlass start train\n  windlass start train --param seed=8 --wait")]
+    Start(StartArgs),
+    /// End a run
+    Cancel(RunRefArgs),
+    /// Go on from the failed steps of a run
+    Retry(RunRefArgs),
+    /// Close the breaker of a trigger that failed too often
+    #[command(name = "reset")]
+    Reset(ResetArgs),
+    /// Show the log of a step, or of all steps of a run
+    #[command(after_help = "Examples:\n  windlass logs train-3\n  windlass logs -f train-3/train[all]")]
+    Logs(LogsArgs),
+    /// Say why a step ran, came from the cache, or waits
+    #[command(after_help = "Example:\n  windlass why train-3/features")]
+    Why(WhyArgs),
+    /// Registered models: list, show, files
+    #[command(subcommand)]
+    Model(ModelCommand),
+    /// The ledger: list its entries, verify it
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
+    /// Named tokens: create, list, revoke
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Print the state with ids mapped to names and times left out
+    Export(ExportArgs),
+    /// Say what this machine has and lacks
+    Doctor,
+    /// Print a completion script for a shell
+    #[command(after_help = "Example:\n  windlass completions bash > /etc/bash_completion.d/windlass")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Run one attempt; the server starts this
+    #[command(hide = true)]
+    Step {
+        /// The attempt's folder
+        #[arg(long)]
+        dir: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpArgs {
+    /// A folder of manifests to apply first; without it, the state found is worked on
+    pub(crate) dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) serve: ServeArgs,
+    /// Exit once everything is idle: 0 where all ended as its manifests allow, else 1
+    #[arg(long)]
+    pub(crate) until_idle: bool,
+}
+
+/// Settings of the server's process.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ServeArgs {
+    /// The address to listen at
+    #[arg(long, env = "WINDLASS_LISTEN", default_value = "127.0.0.1:7070")]
+    pub(crate) listen: SocketAddr,
+    /// The database; a file in the data folder by default. May carry a password: prefer the variable
+    #[arg(long, env = "WINDLASS_DATABASE", value_name = "URL", hide_env_values = true)]
+    pub(crate) database: Option<String>,
+    /// Further host names to answer for
+    #[arg(long = "host", value_name = "NAME")]
+    pub(crate) hosts: Vec<String>,
+    /// How many steps may run at once; the number of processors by default
+    #[arg(long, value_name = "N")]
+    pub(crate) max_parallel: Option<u32>,
+    /// How long a step may take to end after TERM, before KILL
+    #[arg(long, value_name = "SPAN", default_value = "30s")]
+    pub(crate) grace: windlass_kinds::Span,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// The experiment; `Default` where absent
+    #[arg(long)]
+    pub(crate) experiment: Option<String>,
+    /// A name for the run; made up where absent
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// The program and its arguments
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub(crate) command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FilesArgs {
+    /// Files, folders, or `-` for standard input
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    /// Files, folders, or `-` for standard input
+    #[arg(short, long = "file", required = true, value_name = "PATH")]
+    pub(crate) files: Vec<String>,
+    /// Exit 2 where something would change
+    #[arg(long)]
+    pub(crate) exit_code: bool,
+    /// Without a server: everything counts as new
+    #[arg(long)]
+    pub(crate) offline: bool,
+    /// Store the plan, to be applied later exactly or refused as stale
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ApplyArgs {
+    /// A stored plan
+    #[arg(value_name = "PLAN", conflicts_with = "files", required_unless_present = "files")]
+    pub(crate) plan: Option<PathBuf>,
+    /// Files, folders, or `-` for standard input
+    #[arg(short, long = "file", value_name = "PATH")]
+    pub(crate) files: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GetArgs {
+    /// A kind (`datasets`), an object (`dataset/flights`), `runs`, `versions`, or `triggers`
+    pub(crate) what: Option<String>,
+    /// The name, where the kind stands alone
+    pub(crate) name: Option<String>,
+    /// Only runs of this pipeline
+    #[arg(long)]
+    pub(crate) pipeline: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ObjectArgs {
+    /// An object (`dataset/flights`), or a kind followed by a name
+    pub(crate) what: String,
+    /// The name, where the kind stands alone
+    pub(crate) name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// The folder; the present one by default
+    #[arg(default_value = ".")]
+    pub(crate) dir: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StartArgs {
+    /// The pipeline
+    pub(crate) pipeline: String,
+    /// A parameter, as NAME=VALUE; VALUE is JSON where it reads as JSON, else text
+    #[arg(short, long = "param", value_name = "NAME=VALUE")]
+    pub(crate) parameters: Vec<String>,
+    /// Wait for the run's end; exit 1 where it fails
+    #[arg(long)]
+    pub(crate) wait: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunRefArgs {
+    /// The run, such as `train-3`
+    pub(crate) run: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ResetArgs {
+    /// The pipeline
+    pub(crate) pipeline: String,
+    /// The trigger
+    pub(crate) trigger: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogsArgs {
+    /// The run, or a step of it: `train-3`, `train-3/train[all]`
+    pub(crate) target: String,
+    /// Go on as the log grows
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// Which attempt, from 1; the newest by default
+    #[arg(long)]
+    pub(crate) attempt: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WhyArgs {
+    /// The step: `train-3/features`
+    pub(crate) target: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelCommand {
+    /// List registered models
+    #[command(alias = "list")]
+    Ls,
+    /// Show a model and its versions
+    Show {
+        /// The model
+        name: String,
+    },
+    /// List the files of a version
+    Files {
+        /// The version, as `flights@3`
+        version: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LedgerCommand {
+    /// List entries
+    #[command(alias = "ls")]
+    List {
+        /// Only entries about this subject
+        #[arg(long)]
+        subject: Option<String>,
+        /// Only entries after this index
+        #[arg(long, default_value_t = 0)]
+        after: u64,
+    },
+    /// Check every entry, tile, covered row and artifact byte; needs no server
+    #[command(after_help = "Examples:\n  windlass ledger verify\n  windlass ledger verify --checkpoint kept-elsewhere.txt")]
+    Verify {
+        /// A checkpoint kept elsewhere: the ledger must still contain what it signed
+        #[arg(long, value_name = "FILE")]
+        checkpoint: Option<PathBuf>,
+        /// The database, where it is not the data folder's file
+        #[arg(long, env = "WINDLASS_DATABASE", value_name = "URL", hide_env_values = true)]
+        database: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Make a token; its secret is printed once
+    Create {
+        /// A name for it
+        name: String,
+        /// What it may do
+        #[arg(long, value_enum, default_value = "contributor")]
+        role: RoleArg,
+        /// The project it is good for; all where absent
+        #[arg(long)]
+        project: Option<String>,
+        /// For how long; for ever where absent
+        #[arg(long, value_name = "SPAN")]
+        expires: Option<windlass_kinds::Span>,
+    },
+    /// List tokens, without their secrets
+    #[command(alias = "ls")]
+    List,
+    /// Revoke a token
+    Revoke {
+        /// Its id or name
+        token: String,
+    },
+}
+
+/// A role, as the command line writes it.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum RoleArg {
+    Viewer,
+    Contributor,
+    Maintainer,
+    Admin,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// Ids mapped to names, times and lost attempts left out: two histories can be compared
+    #[arg(long, required = true)]
+    pub(crate) canonical: bool,
+    /// The database, where no server runs and it is not the data folder's file
+    #[arg(long, env = "WINDLASS_DATABASE", value_name = "URL", hide_env_values = true)]
+    pub(crate) database: Option<String>,
+}

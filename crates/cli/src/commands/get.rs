@@ -1,0 +1,160 @@
+//! `windlass get`: objects, runs, dataset versions, triggers.
+
+use std::process::ExitCode;
+
+use windlass_kinds::{
+    Kind,
+    record::{DatasetVersion, PipelineRun, Revision},
+};
+
+use super::objects::{object, path};
+use crate::{
+    args::{GetArgs, Global, Output},
+    connect::{connect, failure},
+    failure::Failure,
+    view::{self, Table, instant, run_row},
+};
+
+pub(crate) async fn get(global: &Global, args: GetArgs) -> Result<ExitCode, Failure> {
+    let GetArgs { what, name, pipeline } = args;
+    match (what.as_deref(), name.as_deref()) {
+        (None, _) => list(global, None).await,
+        (Some("runs" | "run"), None) => runs(global, pipeline.as_deref()).await,
+        (Some("runs" | "run"), Some(run)) => {
+            let target = crate::args::ObjectArgs { what: "run".to_owned(), name: Some(run.to_owned()) };
+            super::describe::run(global, target).await
+        }
+        (Some("versions" | "version"), Some(dataset)) => versions(global, dataset).await,
+        (Some("triggers" | "trigger"), Some(pipeline)) => triggers(global, pipeline).await,
+        (Some(word @ ("versions" | "version" | "triggers" | "trigger")), None) => {
+            Err(Failure::user(format!("`{word}` of what?")).hint(format!("write `windlass get {word} NAME`")))
+        }
+        (Some(what), name) if what.contains('/') || name.is_some() => one(global, what, name).await,
+        (Some(kind), _) => {
+            let kind: Kind = kind.parse().map_err(|error: windlass_kinds::KindError| {
+                Failure::user(error.to_string()).hint("or one of: runs, versions NAME, triggers NAME")
+            })?;
+            list(global, Some(kind)).await
+        }
+    }
+}
+
+async fn list(global: &Global, kind: Option<Kind>) -> Result<ExitCode, Failure> {
+    let query = kind.map_or_else(String::new, |kind| format!("?kind={kind}"));
+    let revisions: Vec<Revision> =
+        connect(global)?.get(&format!("/api/v1/objects{query}")).await.map_err(failure)?;
+    match global.output {
+        Output::Table => {
+            let mut table = Table::new(&["object", "project", "revision", "applied", "by"]);
+            for revision in &revisions {
+                table.row([
+                    format!("{}/{}", revision.kind, revision.name),
+                    revision.project.to_string(),
+                    revision.number.to_string(),
+                    instant(revision.created_at),
+                    revision.actor.to_string(),
+                ]);
+            }
+            table.print();
+        }
+        Output::Json => view::show(global.output, &revisions, || ()),
+        Output::Yaml => {
+            let documents: Vec<String> =
+                revisions.iter().map(|revision| windlass_kinds::manifest::to_yaml(&revision.manifest)).collect();
+            print!("{}", documents.join("---\n"));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn one(global: &Global, what: &str, name: Option<&str>) -> Result<ExitCode, Failure> {
+    let object = object(what, name)?;
+    let revision: Revision = connect(global)?.get(&path(&object)).await.map_err(failure)?;
+    match global.output {
+        Output::Yaml => print!("{}", windlass_kinds::manifest::to_yaml(&revision.manifest)),
+        Output::Json => view::show(global.output, &revision, || ()),
+        Output::Table => {
+            let mut table = Table::new(&["object", "project", "revision", "applied", "by"]);
+            table.row([
+                object.to_string(),
+                revision.project.to_string(),
+                revision.number.to_string(),
+                instant(revision.created_at),
+                revision.actor.to_string(),
+            ]);
+            table.print();
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn runs(global: &Global, pipeline: Option<&str>) -> Result<ExitCode, Failure> {
+    let query = pipeline.map_or_else(String::new, |pipeline| format!("?pipeline={pipeline}"));
+    let runs: Vec<PipelineRun> = connect(global)?.get(&format!("/api/v1/runs{query}")).await.map_err(failure)?;
+    view::show(global.output, &runs, || {
+        let mut table = Table::new(&["run", "state", "took", "created", "cause", "reason"]);
+        runs.iter().for_each(|run| table.row(run_row(run)));
+        table.print();
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn versions(global: &Global, dataset: &str) -> Result<ExitCode, Failure> {
+    let versions: Vec<DatasetVersion> =
+        connect(global)?.get(&format!("/api/v1/datasets/{dataset}/versions")).await.map_err(failure)?;
+    view::show(global.output, &versions, || dataset_table(&versions).print());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Returns the versions of a dataset as a table.
+pub(crate) fn dataset_table(versions: &[DatasetVersion]) -> Table {
+    let mut table = Table::new(&["version", "state", "files", "rows", "observed", "what"]);
+    for version in versions {
+        table.row([
+            format!("{}@{}", version.dataset, version.number),
+            format!("{:?}", version.state).to_lowercase(),
+            version.files.len().to_string(),
+            version.rows.map_or_else(String::new, |rows| rows.to_string()),
+            instant(version.created_at),
+            what_changed(version),
+        ]);
+    }
+    table
+}
+
+/// Tells what is new in a version, in a few words.
+pub(crate) fn what_changed(version: &DatasetVersion) -> String {
+    let mut parts: Vec<String> = version.failures.iter().take(2).map(ToString::to_string).collect();
+    for (word, paths) in [("added", &version.added), ("changed", &version.changed), ("removed", &version.removed)] {
+        match paths.as_slice() {
+            [] => {}
+            [one] => parts.push(format!("{word} {one}")),
+            many => parts.push(format!("{word} {} files", many.len())),
+        }
+    }
+    parts.extend(version.omitted.iter().map(|omitted| {
+        format!("leaves out {} (rejected in version {}: {})", omitted.path, omitted.rejected_in, omitted.reason)
+    }));
+    parts.join("; ")
+}
+
+async fn triggers(global: &Global, pipeline: &str) -> Result<ExitCode, Failure> {
+    let triggers: serde_json::Value =
+        connect(global)?.get(&format!("/api/v1/pipelines/{pipeline}/triggers")).await.map_err(failure)?;
+    view::show(global.output, &triggers, || {
+        let mut table = Table::new(&["trigger", "fired", "failures in a row", "breaker", "held"]);
+        for view in triggers.as_array().into_iter().flatten() {
+            let state = &view["state"];
+            let text = |value: &serde_json::Value| value.as_str().unwrap_or("").to_owned();
+            table.row([
+                text(&view["trigger"]),
+                state["fired"].to_string(),
+                state["failures"].to_string(),
+                text(&state["open"]),
+                text(&state["held"]["reason"]),
+            ]);
+        }
+        table.print();
+    });
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,104 @@
+//! `windlass ledger list|verify`. Verifying works on the data folder alone.
+
+use std::{path::Path, process::ExitCode};
+
+use windlass_api::LedgerRowView;
+use windlass_kinds::{Digest, Hasher};
+use windlass_store::{
+    Store, StoreUrl,
+    ledger::{self, VerifyReport},
+};
+
+use crate::{
+    args::{Global, LedgerCommand},
+    connect::{connect, failure},
+    data_folder::DataFolder,
+    failure::Failure,
+    serving::store_failure,
+    view::{self, Table, instant},
+};
+
+pub(crate) async fn run(global: &Global, command: LedgerCommand) -> Result<ExitCode, Failure> {
+    match command {
+        LedgerCommand::List { subject, after } => list(global, subject, after).await,
+        LedgerCommand::Verify { checkpoint, database } => verify(global, checkpoint.as_deref(), database.as_deref()).await,
+    }
+}
+
+async fn list(global: &Global, subject: Option<String>, after: u64) -> Result<ExitCode, Failure> {
+    let mut query = format!("?after={after}");
+    if let Some(subject) = subject {
+        query.push_str(&format!("&subject={}", windlass_api::encode(&subject)));
+    }
+    let rows: Vec<LedgerRowView> = connect(global)?.get(&format!("/api/v1/ledger{query}")).await.map_err(failure)?;
+    view::show(global.output, &rows, || {
+        let mut table = Table::new(&["index", "at", "by", "kind", "subject", "body"]);
+        for LedgerRowView { index, entry } in &rows {
+            table.row([
+                index.map_or_else(|| "-".to_owned(), |index| index.to_string()),
+                instant(entry.at),
+                entry.actor.to_string(),
+                entry.kind.as_str().to_owned(),
+                entry.subject.clone(),
+                entry.body.short().to_owned(),
+            ]);
+        }
+        table.print();
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn verify(global: &Global, checkpoint: Option<&Path>, database: Option<&str>) -> Result<ExitCode, Failure> {
+    let folder = DataFolder::open(&global.data_dir)?;
+    let kept = checkpoint
+        .map(|path| {
+            std::fs::read(path).map_err(|error| Failure::user_because(&format!("failed to read {}", path.display()), error))
+        })
+        .transpose()?;
+    let url = match database {
+        None => StoreUrl::Sqlite(folder.path().join("windlass.db")),
+        Some(text) => text.parse().map_err(|error| Failure::user_because("the database is not understood", error))?,
+    };
+    let store = Store::open(&url).await.map_err(store_failure)?;
+    let blobs = folder.path().join("blobs");
+    let hash = move |digest: &Digest| hash_blob(&blobs, digest);
+    let report = ledger::verify(&folder.path().join("ledger"), Some(&store), kept.as_deref(), Some(&hash))
+        .await
+        .map_err(|error| Failure::user_because("the ledger cannot be read", error))?;
+    view::show(global.output, &report, || print(&report));
+    Ok(if report.damage.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+fn print(report: &VerifyReport) {
+    let VerifyReport { entries, files, rows, unpublished, erased, records, blobs, damage } = report;
+    println!("{entries} entries in {files} files of the tree; {rows} rows ({unpublished} not published yet, {erased} bodies erased)");
+    println!("{records} records compared with the ledger; {blobs} pieces of content hashed");
+    if damage.is_empty() {
+        println!("everything is as it was written");
+        return;
+    }
+    for ledger::Damage { place, what } in damage {
+        println!("DAMAGE {place}: {what}");
+    }
+    println!("{} damaged", damage.len());
+}
+
+/// Returns the digest that the file of a blob really has.
+fn hash_blob(root: &Path, digest: &Digest) -> std::io::Result<Option<Digest>> {
+    use std::io::Read;
+    let (start, rest) = digest.hex().split_at(2);
+    let path = root.join(digest.algorithm().as_str()).join(start).join(rest);
+    let mut file = match std::fs::File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut hasher = Hasher::new();
+    let mut buffer = vec![0; 128 << 10];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(Some(hasher.finish())),
+            count => hasher.update(&buffer[..count]),
+        }
+    }
+}

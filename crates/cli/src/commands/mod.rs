@@ -1,0 +1,18 @@
+//! One file a verb (or a few that belong together): settings to calls to a view.
+
+pub(crate) mod apply;
+pub(crate) mod describe;
+pub(crate) mod doctor;
+pub(crate) mod export;
+pub(crate) mod get;
+pub(crate) mod init;
+pub(crate) mod ledger;
+pub(crate) mod logs;
+pub(crate) mod model;
+pub(crate) mod objects;
+pub(crate) mod run;
+pub(crate) mod runs;
+pub(crate) mod token;
+pub(crate) mod up;
+pub(crate) mod validate;
+pub(crate) mod why;

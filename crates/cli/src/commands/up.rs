@@ -1,0 +1,185 @@
+//! `windlass up`: the server here, a folder applied, work shown as it goes.
+
+use std::{path::Path, process::ExitCode, time::Duration};
+
+use tokio::signal::unix::{SignalKind, signal};
+use windlass_control::{Change, Control};
+use windlass_kinds::record::{PipelineRun, PipelineRunState};
+use windlass_store::RunQuery;
+
+use super::apply::apply_paths;
+use crate::{
+    args::{Global, ServeArgs, UpArgs},
+    data_folder::DataFolder,
+    failure::Failure,
+    load::load_offline,
+    serving::{self, ServeSettings, Serving},
+    view::{self, Table, progress::Progress},
+};
+
+pub(crate) async fn run(global: &Global, args: UpArgs) -> Result<ExitCode, Failure> {
+    let UpArgs { dir, serve, until_idle } = args;
+    let paths: Vec<String> = dir.into_iter().map(|dir| dir.display().to_string()).collect();
+    // Mistakes in the files are said before anything starts. What only the server knows is checked again below.
+    if let Some(path) = paths.first() {
+        if !Path::new(path).exists() {
+            return Err(Failure::user(format!("there is no folder {path}")).hint("name a folder of manifests, or none"));
+        }
+        let folder_is_new = !global.data_dir.join("windlass.db").exists();
+        if folder_is_new && serve.database.is_none() {
+            load_offline(&paths)?;
+        }
+    }
+    let folder = DataFolder::create(&global.data_dir)?;
+    let mut interrupt = signals()?;
+    let mut serving = serving::start(folder, settings(serve, until_idle)).await?;
+    let outcome = work(&mut serving, &paths, until_idle, &mut interrupt).await;
+    let code = match outcome {
+        Ok(code) => code,
+        Err(failure) => {
+            serving.stop().await;
+            return Err(failure);
+        }
+    };
+    serving.stop().await;
+    Ok(code)
+}
+
+fn settings(serve: ServeArgs, until_idle: bool) -> ServeSettings {
+    let ServeArgs { listen, database, hosts, max_parallel, grace } = serve;
+    ServeSettings { listen, database, hosts, max_parallel, grace: grace.0, until_idle }
+}
+
+/// Waits for Ctrl-C or TERM; a second one ends the process at once.
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+fn signals() -> Result<Signals, Failure> {
+    let listen = |kind| signal(kind).map_err(|error| Failure::ours("failed to listen for signals", error));
+    Ok(Signals { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+}
+
+impl Signals {
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+async fn work(serving: &mut Serving, paths: &[String], until_idle: bool, signals: &mut Signals) -> Result<ExitCode, Failure> {
+    let control = serving.control.clone();
+    let mut changes = control.changes();
+    if !paths.is_empty() {
+        let plan = apply_paths(&serving.client, paths).await?;
+        eprintln!("{}", view::plan(&plan, view::colours(&std::io::stderr())));
+    }
+    eprintln!("windlass listens at http://{}", serving.address);
+    let mut progress = Progress::new(control.clone());
+    serving.work();
+    let mut tick = tokio::time::interval(Duration::from_millis(250));
+    let mut quiet = false;
+    loop {
+        tokio::select! {
+            change = changes.recv() => match change {
+                Ok(Change::Idle) => {
+                    progress.idle();
+                    if until_idle {
+                        break;
+                    }
+                    if !quiet {
+                        quiet = true;
+                        progress.clear();
+                        closing(&control, serving).await?;
+                        eprintln!("everything is idle; Ctrl-C stops");
+                    }
+                }
+                Ok(change) => {
+                    quiet &= !matches!(change, Change::Run(_));
+                    progress.take(change);
+                }
+                // Too many at once to show each: the next tick shows where things stand.
+                Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {}
+                Err(tokio::sync::broadcast::error::RecvError::Closed) => break,
+            },
+            _ = tick.tick() => progress.tick().await,
+            () = signals.wait() => {
+                progress.clear();
+                eprintln!("stopping: running steps get TERM, then KILL; the next `windlass up` goes on from here");
+                let serving_stop = control.stop(Duration::from_secs(30));
+                tokio::select! {
+                    () = serving_stop => {}
+                    () = signals.wait() => control.stop(Duration::ZERO).await,
+                }
+                return Ok(ExitCode::SUCCESS);
+            }
+        }
+    }
+    progress.clear();
+    let reasons = closing(&control, serving).await?;
+    for reason in &reasons {
+        eprintln!("not as the manifests allow: {reason}");
+    }
+    Ok(if reasons.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// Prints the closing table; returns what did not end as the manifests allow.
+async fn closing(control: &Control, serving: &Serving) -> Result<Vec<String>, Failure> {
+    let read = control
+        .store()
+        .read(|tx| {
+            Box::pin(async move {
+                let mut runs = Vec::new();
+                let mut models = Vec::new();
+                let mut open = Vec::new();
+                for project in tx.projects().await? {
+                    let query = RunQuery { pipeline: None, active_only: false, limit: 10_000 };
+                    runs.extend(tx.pipeline_runs(&project, &query).await?);
+                    for model in tx.registered_models(&project).await? {
+                        models.extend(tx.model_versions_of(&project, &model.name).await?);
+                    }
+                    open.extend(tx.trigger_states(&project).await?.into_iter().filter_map(|(pipeline, trigger, state)| {
+                        Some(format!("trigger {trigger} of {pipeline} waits for a person: {}", state.open?))
+                    }));
+                }
+                Ok((runs, models, open))
+            })
+        })
+        .await
+        .map_err(serving::store_failure)?;
+    let (mut runs, models, open) = read;
+    runs.sort_by_key(|run: &PipelineRun| (run.created_at, run.number));
+    let mut table = Table::new(&["run", "state", "took", "cause", "reason"]);
+    for run in &runs {
+        table.row([
+            run.display_name(),
+            windlass_control::state_word(run.state).to_owned(),
+            view::took(run.started_at, run.ended_at),
+            run.cause.text.clone(),
+            run.reason.clone(),
+        ]);
+    }
+    println!("{}", table.text());
+    if !models.is_empty() {
+        let mut table = Table::new(&["version", "size", "tags"]);
+        for version in &models {
+            let tags: Vec<String> = version.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            table.row([format!("{}@{}", version.model, version.version), view::bytes(version.size), tags.join(" ")]);
+        }
+        println!("\n{}", table.text());
+    }
+    println!("\n{} runs, {} model versions, http://{}", runs.len(), models.len(), serving.address);
+    let mut reasons: Vec<String> = runs
+        .iter()
+        .filter(|run| match run.state {
+            PipelineRunState::Failed | PipelineRunState::Pending | PipelineRunState::Running => true,
+            PipelineRunState::Succeeded | PipelineRunState::Cancelled => false,
+        })
+        .map(|run| format!("{} {}: {}", run.display_name(), windlass_control::state_word(run.state), run.reason))
+        .collect();
+    reasons.extend(open);
+    Ok(reasons)
+}

@@ -1,0 +1,63 @@
+//! `windlass why`: why a step ran, came from the cache, or waits.
+
+use std::process::ExitCode;
+
+use windlass_control::Why;
+
+use crate::{
+    args::{Global, WhyArgs},
+    connect::{connect, failure},
+    failure::Failure,
+    view::{self, took},
+};
+
+pub(crate) async fn run(global: &Global, args: WhyArgs) -> Result<ExitCode, Failure> {
+    let (run, step) = args.target.split_once('/').ok_or_else(|| {
+        Failure::user(format!("`{}` does not name a step", args.target)).hint("write RUN/STEP, such as train-3/features")
+    })?;
+    let step = windlass_api::encode(step);
+    let why: Why = connect(global)?.get(&format!("/api/v1/runs/{run}/steps/{step}/why")).await.map_err(failure)?;
+    view::show(global.output, &why, || print(&why));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print(why: &Why) {
+    let state = serde_json::to_value(why.state).ok().and_then(|value| value.as_str().map(str::to_owned));
+    println!("{}: {}, {}", why.title, state.unwrap_or_default(), why.reason);
+    println!("the run was started by: {}", why.cause);
+    if let Some(other) = &why.compared_with {
+        if why.differences.is_empty() {
+            println!("every part of its key is the same as in {other}:");
+            for (name, value) in &why.key {
+                println!("  = {name}: {value}");
+            }
+        } else {
+            println!("compared with {other}, its key differs in:");
+            for difference in &why.differences {
+                println!("  ~ {difference}");
+            }
+            println!("and is the same in {} parts", why.key.len().saturating_sub(why.differences.len()));
+        }
+    } else if !why.key.is_empty() {
+        println!("nothing earlier to compare with; its key is made of:");
+        for (name, value) in &why.key {
+            println!("  {name}: {value}");
+        }
+    }
+    for attempt in &why.attempts {
+        let usage = attempt.usage.map_or_else(String::new, |usage| {
+            format!(
+                ", {} CPU, {} memory at most",
+                view::seconds(usage.cpu_micros as f64 / 1e6),
+                view::bytes(usage.peak_memory)
+            )
+        });
+        println!(
+            "attempt {}: {:?} {} {}{usage}",
+            attempt.number,
+            attempt.state,
+            took(Some(attempt.started_at), attempt.ended_at),
+            attempt.reason
+        );
+    }
+}

@@ -1,0 +1,254 @@
+//! The server in this process: store, content, executor, control loop and HTTP, wired together.
+//!
+//! Everything that can be refused (a taken port, a folder of a newer Windlass, a full disk) is found before anything
+//! starts to work.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{sync::oneshot, task::JoinHandle};
+use windlass_api::{Client, token};
+use windlass_control::{Clock, Control, EndChannel, Settings, SystemClock};
+use windlass_kinds::{
+    TokenId,
+    manifest::Role,
+    record::{Actor, LedgerKind, Token},
+};
+use windlass_local::{Environments, LocalExecutor};
+use windlass_oci::FolderStore;
+use windlass_server::{AppState, ServerSettings};
+use windlass_store::{Store, StoreUrl, ledger::Sequencer};
+
+use crate::{
+    connect,
+    data_folder::{DataFolder, FolderLock},
+    failure::Failure,
+};
+
+/// How often the ledger's sequencer looks for new rows.
+const SEQUENCE_EVERY: Duration = Duration::from_millis(250);
+
+/// What a server is started with.
+#[derive(Debug, Clone)]
+pub(crate) struct ServeSettings {
+    pub(crate) listen: SocketAddr,
+    pub(crate) database: Option<String>,
+    pub(crate) hosts: Vec<String>,
+    pub(crate) max_parallel: Option<u32>,
+    pub(crate) grace: Duration,
+    pub(crate) until_idle: bool,
+}
+
+/// A running server.
+pub(crate) struct Serving {
+    /// The control loop.
+    pub(crate) control: Control,
+    /// A client of this very server.
+    pub(crate) client: Client,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    folder: DataFolder,
+    grace: Duration,
+    stop_http: oneshot::Sender<()>,
+    http: JoinHandle<Result<(), windlass_server::ServeError>>,
+    stop_sequencer: oneshot::Sender<()>,
+    sequencer: JoinHandle<()>,
+    working: Option<JoinHandle<()>>,
+    _lock: FolderLock,
+}
+
+/// Starts everything but the control loop's work; [`Serving::work`] starts that.
+pub(crate) async fn start(folder: DataFolder, settings: ServeSettings) -> Result<Serving, Failure> {
+    let lock = folder.lock()?;
+    let listener = windlass_server::bind(settings.listen).await.map_err(|error| {
+        let taken = matches!(&error, windlass_server::ServeError::Listen { source, .. }
+            if source.kind() == std::io::ErrorKind::AddrInUse);
+        let failure = Failure::user(windlass_control::chain(&error));
+        if taken {
+            failure.hint("another program listens there; choose another address with --listen, such as 127.0.0.1:0")
+        } else {
+            failure
+        }
+    })?;
+    let address = listener.local_addr().map_err(|error| Failure::ours("failed to read the address", error))?;
+    let url = match &settings.database {
+        None => StoreUrl::Sqlite(folder.path().join("windlass.db")),
+        Some(text) => text.parse().map_err(|error| Failure::user_because("the database is not understood", error))?,
+    };
+    let database = match &url {
+        StoreUrl::Sqlite(_) => "sqlite",
+        StoreUrl::Postgres(_) => "postgres",
+    };
+    let store = Store::open(&url).await.map_err(store_failure)?;
+    folder.mark_layout()?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let token = local_token(&folder, &store, clock.as_ref()).await?;
+    let blobs = FolderStore::open(folder.path().join("blobs"))
+        .map_err(|error| Failure::user_because("the content store cannot be used", error))?;
+    let blobs: Arc<dyn windlass_oci::BlobStore> = Arc::new(blobs);
+    let ends = EndChannel::default();
+    let binary = std::env::current_exe().map_err(|error| Failure::ours("failed to find this program's file", error))?;
+    let environments = Arc::new(Environments::new(folder.path()));
+    let executor = LocalExecutor::new(folder.path(), binary, blobs.clone(), environments, ends.sink())
+        .map_err(|error| Failure::user_because("the data folder cannot be used", error))?;
+    let processors = std::thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(1));
+    let control_settings = Settings {
+        tracking_uri: format!("http://{}", reachable(address)),
+        max_parallel: settings.max_parallel.unwrap_or(processors).max(1),
+        architecture: std::env::consts::ARCH.to_owned(),
+        until_idle: settings.until_idle,
+        attempt_secret: folder.secret("attempts")?,
+    };
+    let control = Control::new(store.clone(), blobs, Arc::new(executor), clock, control_settings);
+    ends.connect(&control);
+    let sequencer = Sequencer::open(store, folder.path())
+        .await
+        .map_err(|error| Failure::ours("the ledger cannot be continued", error))?;
+    let state = AppState::new(
+        control.clone(),
+        ServerSettings { hosts: settings.hosts.clone(), database: database.to_owned(), ..ServerSettings::default() },
+    );
+    let (stop_http, http_stopped) = oneshot::channel::<()>();
+    let http = tokio::spawn(windlass_server::serve(listener, state, async {
+        let _ = http_stopped.await;
+    }));
+    let (stop_sequencer, sequencer_stopped) = oneshot::channel();
+    let sequencer = tokio::spawn(sequence(sequencer, control.clone(), sequencer_stopped));
+    folder.write_server(reachable(address))?;
+    let client = connect::client(&format!("http://{}", reachable(address)), &token)?;
+    Ok(Serving {
+        control,
+        client,
+        address,
+        folder,
+        grace: settings.grace,
+        stop_http,
+        http,
+        stop_sequencer,
+        sequencer,
+        working: None,
+        _lock: lock,
+    })
+}
+
+impl Serving {
+    /// Starts the control loop.
+    pub(crate) fn work(&mut self) {
+        let control = self.control.clone();
+        self.working = Some(tokio::spawn(async move {
+            // The loop itself tries again after trouble; an error here is one of its start.
+            while let Err(error) = control.run().await {
+                control.notice(format!("the control loop cannot start: {}", windlass_control::chain(&error)));
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }));
+    }
+
+    /// Ends steps, publishes the ledger, finishes requests and lets the folder go.
+    pub(crate) async fn stop(self) {
+        let Self { control, client: _, address: _, folder, grace, stop_http, http, stop_sequencer, sequencer, working, _lock } =
+            self;
+        control.stop(grace).await;
+        if let Some(working) = working {
+            let _ = working.await;
+        }
+        let _ = stop_http.send(());
+        // Streams that never end must not hold us up.
+        let _ = tokio::time::timeout(Duration::from_secs(3), http).await;
+        let _ = stop_sequencer.send(());
+        let _ = sequencer.await;
+        folder.remove_server();
+    }
+}
+
+/// Publishes new ledger rows every moment, and once more at the end.
+async fn sequence(mut sequencer: Sequencer, control: Control, mut stopped: oneshot::Receiver<()>) {
+    let mut failing = false;
+    loop {
+        let last = tokio::select! {
+            _ = &mut stopped => true,
+            () = tokio::time::sleep(SEQUENCE_EVERY) => false,
+        };
+        match sequencer.sequence().await {
+            Ok(_) => failing = false,
+            Err(error) if failing => tracing::warn!("the ledger still waits: {}", windlass_control::chain(&error)),
+            Err(error) => {
+                failing = true;
+                control.notice(format!("the ledger waits: {}", windlass_control::chain(&error)));
+            }
+        }
+        if last {
+            return;
+        }
+    }
+}
+
+/// Returns the local token: kept in the folder, its hash in the store; made where either is missing.
+async fn local_token(folder: &DataFolder, store: &Store, clock: &dyn Clock) -> Result<String, Failure> {
+    if let Some(secret) = folder.token() {
+        let hash = token::hash(&secret);
+        let known = store.read(move |tx| Box::pin(async move { tx.token_by_hash(&hash).await })).await.map_err(store_failure)?;
+        if known.is_some_and(|token| token.revoked_at.is_none()) {
+            return Ok(secret);
+        }
+    }
+    let mut random = [0; 32];
+    getrandom::fill(&mut random).map_err(|error| Failure::user(format!("the system gives no random bytes: {error}")))?;
+    let secret = token::from_random(random);
+    let hash = token::hash(&secret);
+    let now = clock.now();
+    let row = Token {
+        id: TokenId::derived(&["local", &secret_id(&hash)]),
+        name: "local".to_owned(),
+        project: None,
+        role: Role::Admin,
+        created_at: now,
+        expires_at: None,
+        last_used_at: None,
+        revoked_at: None,
+    };
+    folder.write_token(&secret)?;
+    store
+        .write(move |tx| {
+            let row = row.clone();
+            Box::pin(async move {
+                let project = "default".parse().expect("a name");
+                tx.project_ensure(&project, now).await?;
+                tx.token_insert(&row, &hash).await?;
+                tx.ledger_append(&project, &Actor::system(), LedgerKind::Access, "token local", &row, now).await
+            })
+        })
+        .await
+        .map_err(store_failure)?;
+    Ok(secret)
+}
+
+/// Returns text that follows from a hash, for an id.
+fn secret_id(hash: &[u8; 32]) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Shows an error of the store as a failure.
+pub(crate) fn store_failure(error: windlass_store::StoreError) -> Failure {
+    use windlass_store::StoreError;
+    let text = windlass_control::chain(&error);
+    match error {
+        StoreError::Newer { .. } => {
+            Failure::user(text).hint("use that version of Windlass, or another folder with --data-dir; nothing was changed")
+        }
+        StoreError::DiskFull => Failure::user(text).hint("free some space and start again; nothing acknowledged is lost"),
+        StoreError::ReadOnly => Failure::user(text).hint("make it writable, or choose another folder with --data-dir"),
+        _ => Failure::user_because("the database cannot be used", error),
+    }
+}
+
+/// Returns the address a process on this machine reaches us at.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let mut address = address;
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
+}

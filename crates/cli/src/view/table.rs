@@ -1,0 +1,64 @@
+//! Plain tables: a header, columns as wide as they need, no frames; what a terminal and `awk` both like.
+
+use comfy_table::{Cell, CellAlignment, presets};
+use windlass_kinds::record::{PipelineRun, StepRun};
+
+use super::{instant, took};
+
+/// A table for people.
+pub(crate) struct Table(comfy_table::Table);
+
+impl Table {
+    /// Starts a table with these headings.
+    pub(crate) fn new(headings: &[&str]) -> Self {
+        let mut table = comfy_table::Table::new();
+        table.load_preset(presets::NOTHING);
+        table.set_header(headings.iter().map(|heading| heading.to_uppercase()));
+        Self(table)
+    }
+
+    /// Adds a row.
+    pub(crate) fn row<T: Into<String>>(&mut self, cells: impl IntoIterator<Item = T>) {
+        let cells = cells.into_iter().map(|cell| Cell::new(cell.into()).set_alignment(CellAlignment::Left));
+        self.0.add_row(cells);
+    }
+
+    /// Returns the text, without trailing blanks.
+    pub(crate) fn text(&self) -> String {
+        let text = self.0.to_string();
+        let lines: Vec<&str> = text.lines().map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end()).collect();
+        lines.join("\n")
+    }
+
+    /// Prints it to standard output.
+    pub(crate) fn print(&self) {
+        println!("{}", self.text());
+    }
+}
+
+/// A row for a run: name, state, cause, times.
+pub(crate) fn run_row(run: &PipelineRun) -> Vec<String> {
+    vec![
+        run.display_name(),
+        windlass_control::state_word(run.state).to_owned(),
+        took(run.started_at, run.ended_at),
+        instant(run.created_at),
+        run.cause.text.clone(),
+        run.reason.clone(),
+    ]
+}
+
+/// A row for a step: name, state, attempts, time, reason.
+pub(crate) fn step_row(step: &StepRun) -> Vec<String> {
+    vec![
+        step.display_name(),
+        state(step),
+        step.attempts.to_string(),
+        took(step.started_at, step.ended_at),
+        step.reason.clone(),
+    ]
+}
+
+fn state(step: &StepRun) -> String {
+    serde_json::to_value(step.state).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
