@@ -7,5 +7,5 @@
 pub mod access;
 pub mod condition;
 pub mod diff;
-//PIPE
-//TRIG
+pub mod pipeline;
+pub mod trigger;

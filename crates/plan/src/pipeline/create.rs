@@ -1,4 +1,4 @@
-//! Lays a run out: every step run it will have, all waiting.
+//! The beginning of a run: its steps and their parameters.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ use windlass_kinds::{
     record::{Cause, FrozenDataset, Item, PipelineRun, PipelineRunState, StepRun, StepState},
 };
 
-use super::RunState;
+use super::{RunState, predecessors};
 
-/// Returns a new run with its steps, fanned out; nothing has begun.
-#[expect(clippy::too_many_arguments, reason = "the facts of a run, each named at the one call")]
+/// Lays out a run: everything waits, and the run waits for its turn.
+#[expect(clippy::too_many_arguments, reason = "the facts of one run, each of its own type")]
 pub fn create(
     spec: &PipelineSpec,
     revision: u32,
@@ -25,7 +25,17 @@ pub fn create(
     id: PipelineRunId,
     now: Micros,
 ) -> RunState {
-    let steps = spec.steps.iter().flat_map(|step| step_runs(step, &id)).collect();
+    let mut steps = Vec::new();
+    for step in &spec.steps {
+        match &step.foreach {
+            None => steps.push(step_run(&id, step, None)),
+            Some(foreach) => steps.extend((0..).zip(&foreach.values).map(|(index, value)| {
+                let label = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                let item = Item { index, parameter: foreach.parameter.clone(), value: value.clone(), label };
+                step_run(&id, step, Some(item))
+            })),
+        }
+    }
     let run = PipelineRun {
         id,
         project: project.clone(),
@@ -36,62 +46,44 @@ pub fn create(
         parameters,
         datasets,
         state: PipelineRunState::Pending,
-        reason: String::new(),
-        cancelled_by: None,
+        reason: "waits for its turn".to_owned(),
         created_at: now,
         started_at: None,
         ended_at: None,
+        cancelled_by: None,
     };
     RunState { run, steps, attempts: BTreeMap::new() }
 }
 
-fn step_runs(step: &StepSpec, run: &PipelineRunId) -> Vec<StepRun> {
-    let Some(foreach) = &step.foreach else { return vec![waiting(step, run, None)] };
-    let items = (0..).zip(&foreach.values).map(|(index, value)| Item {
-        index,
-        parameter: foreach.parameter.clone(),
-        value: value.clone(),
-        label: label(value),
-    });
-    items.map(|item| waiting(step, run, Some(item))).collect()
-}
-
-fn waiting(step: &StepSpec, run: &PipelineRunId, item: Option<Item>) -> StepRun {
+fn step_run(run: &PipelineRunId, step: &StepSpec, item: Option<Item>) -> StepRun {
+    let reason = predecessors(step)
+        .first()
+        .map_or_else(|| "waits for the run to begin".to_owned(), |first| format!("waits for {first}"));
     StepRun {
         id: StepRun::derive_id(run, &step.name, item.as_ref().map(|item| item.index)),
         run: run.clone(),
         step: step.name.clone(),
         item,
         state: StepState::Waiting,
-        reason: String::new(),
+        reason,
         environment: None,
         key: None,
         cached_from: None,
         outputs: BTreeMap::new(),
+        preparations: 0,
         attempts: 0,
         failures: 0,
         attempt: None,
-        preparations: 0,
         not_before: None,
         started_at: None,
         ended_at: None,
     }
 }
 
-/// Returns a value as text for names: text as it is, anything else as JSON.
-fn label(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
-}
-
-/// Returns the parameters a step run sees: the run's, the step's own over them, its item's value over both.
+/// Returns the parameters a step sees: the run's, the step's own on top, the item's value on top of both.
 pub fn step_parameters(run: &PipelineRun, step: &StepSpec, item: Option<&Item>) -> BTreeMap<String, Value> {
     let mut parameters = run.parameters.clone();
-    parameters.extend(step.parameters.clone());
-    if let Some(item) = item {
-        parameters.insert(item.parameter.clone(), item.value.clone());
-    }
+    parameters.extend(step.parameters.iter().map(|(name, value)| (name.clone(), value.clone())));
+    parameters.extend(item.map(|item| (item.parameter.clone(), item.value.clone())));
     parameters
 }

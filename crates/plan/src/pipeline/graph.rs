@@ -1,6 +1,9 @@
-//! Which step waits for which.
+//! Which step needs which, and an order in which each comes after all it needs.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    ops::Range,
+};
 
 use windlass_kinds::{
     Name,
@@ -8,14 +11,14 @@ use windlass_kinds::{
     record::StepRun,
 };
 
-/// Returns the steps that a step needs, by `needs` and by its inputs; each once, in order of mention.
+/// Returns the steps that must be final before `step` can move, each once: those its inputs name, then its `needs`.
 pub fn predecessors(step: &StepSpec) -> Vec<Name> {
-    let from_inputs = step.inputs.values().filter_map(|input| match input {
-        InputSource::Step { step, output: _ } => Some(step),
-        InputSource::Dataset(_) => None,
-    });
     let mut names: Vec<Name> = Vec::new();
-    for name in step.needs.iter().chain(from_inputs) {
+    let inputs = step.inputs.values().filter_map(|source| match source {
+        InputSource::Dataset(_) => None,
+        InputSource::Step { step, output: _ } => Some(step),
+    });
+    for name in inputs.chain(&step.needs) {
         if !names.contains(name) {
             names.push(name.clone());
         }
@@ -23,55 +26,99 @@ pub fn predecessors(step: &StepSpec) -> Vec<Name> {
     names
 }
 
-/// The graph of one pipeline over the step runs of one run.
+/// One step needs another.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Edge {
+    /// The place of the needed step in the pipeline.
+    pub(super) from: usize,
+    /// Whether each item needs the same item alone.
+    pub(super) by_item: bool,
+}
+
+/// The shape of a run.
+#[derive(Debug)]
 pub(super) struct Graph<'a> {
-    /// For each step of the pipeline: its specification and what it needs.
-    specs: BTreeMap<&'a Name, (&'a StepSpec, Vec<Name>)>,
-    /// For each step name: the indices of its step runs.
-    runs: BTreeMap<Name, Vec<usize>>,
+    /// For each step of the pipeline, the places of its step runs.
+    pub(super) groups: Vec<Range<usize>>,
+    /// For each step run, the place of its step in the pipeline.
+    pub(super) step_of: Vec<usize>,
+    /// For each step of the pipeline, what it needs, in the order of the file.
+    pub(super) needs: Vec<Vec<Edge>>,
+    /// The steps of the pipeline, each after all it needs.
+    pub(super) order: Vec<usize>,
+    index: HashMap<&'a str, usize>,
 }
 
 impl<'a> Graph<'a> {
-    pub(super) fn new(spec: &'a PipelineSpec, steps: &[StepRun]) -> Self {
-        let specs = spec.steps.iter().map(|step| (&step.name, (step, predecessors(step)))).collect();
-        let mut runs: BTreeMap<Name, Vec<usize>> = BTreeMap::new();
-        for (index, step) in steps.iter().enumerate() {
-            match runs.get_mut(&step.step) {
-                Some(indices) => indices.push(index),
-                None => {
-                    runs.insert(step.step.clone(), vec![index]);
-                }
+    pub(super) fn new(spec: &'a PipelineSpec, runs: &[StepRun]) -> Self {
+        let index: HashMap<&str, usize> =
+            spec.steps.iter().enumerate().map(|(place, step)| (step.name.as_str(), place)).collect();
+        let mut groups = Vec::with_capacity(spec.steps.len());
+        let mut step_of = Vec::with_capacity(runs.len());
+        let mut next = 0;
+        for (place, step) in spec.steps.iter().enumerate() {
+            let length = runs[next..].iter().take_while(|run| run.step == step.name).count();
+            groups.push(next..next + length);
+            step_of.extend(std::iter::repeat_n(place, length));
+            next += length;
+        }
+        let needs: Vec<Vec<Edge>> = spec.steps.iter().map(|step| edges(spec, step, &index)).collect();
+        let order = order(&needs);
+        Self { groups, step_of, needs, order, index }
+    }
+
+    /// Returns the places of the step runs of the step called `name`.
+    pub(super) fn group(&self, name: &Name) -> Range<usize> {
+        self.index.get(name.as_str()).map_or(0..0, |place| self.groups[*place].clone())
+    }
+}
+
+/// Returns whether the items of two steps belong together one by one.
+pub(super) fn item_by_item(from: &StepSpec, to: &StepSpec) -> bool {
+    match (&from.foreach, &to.foreach) {
+        (Some(from), Some(to)) => from.values == to.values,
+        (None, _) | (_, None) => false,
+    }
+}
+
+fn edges(spec: &PipelineSpec, step: &StepSpec, index: &HashMap<&str, usize>) -> Vec<Edge> {
+    // A step that is both an input and in `needs` must be done with all its items.
+    let mut edges: BTreeMap<usize, bool> = BTreeMap::new();
+    for source in step.inputs.values() {
+        if let InputSource::Step { step: name, output: _ } = source
+            && let Some(from) = index.get(name.as_str())
+        {
+            edges.insert(*from, item_by_item(&spec.steps[*from], step));
+        }
+    }
+    for from in step.needs.iter().filter_map(|name| index.get(name.as_str())) {
+        edges.insert(*from, false);
+    }
+    edges.into_iter().map(|(from, by_item)| Edge { from, by_item }).collect()
+}
+
+/// Returns the steps so that each comes after all it needs; the order of the file where that does already.
+fn order(needs: &[Vec<Edge>]) -> Vec<usize> {
+    let sorted = needs.iter().enumerate().all(|(place, edges)| edges.iter().all(|edge| edge.from < place));
+    if sorted {
+        return (0..needs.len()).collect();
+    }
+    let mut followers: Vec<Vec<usize>> = vec![Vec::new(); needs.len()];
+    let mut missing: Vec<usize> = needs.iter().map(Vec::len).collect();
+    for (place, edges) in needs.iter().enumerate() {
+        edges.iter().for_each(|edge| followers[edge.from].push(place));
+    }
+    let mut free: VecDeque<usize> = (0..needs.len()).filter(|place| missing[*place] == 0).collect();
+    let mut order = Vec::with_capacity(needs.len());
+    while let Some(place) = free.pop_front() {
+        order.push(place);
+        for follower in &followers[place] {
+            missing[*follower] -= 1;
+            if missing[*follower] == 0 {
+                free.push_back(*follower);
             }
         }
-        Self { specs, runs }
     }
-
-    /// Returns a step's specification; `None` where the revision has no such step, which only a damaged store gives.
-    pub(super) fn spec(&self, step: &Name) -> Option<&'a StepSpec> {
-        self.specs.get(step).map(|(spec, _)| *spec)
-    }
-
-    /// Returns the indices of the step runs that one step run waits for: of a step fanned out over equal values the
-    /// same item, of any other step all.
-    pub(super) fn needed(&self, step: &StepRun) -> Vec<usize> {
-        let Some((spec, names)) = self.specs.get(&step.step) else { return Vec::new() };
-        let mut needed = Vec::new();
-        for name in names {
-            needed.extend(self.sources(spec, step, name));
-        }
-        needed
-    }
-
-    /// Returns the indices of the step runs of `from` that feed one step run.
-    pub(super) fn sources(&self, spec: &StepSpec, step: &StepRun, from: &Name) -> Vec<usize> {
-        let all = self.runs.get(from).map_or(&[][..], Vec::as_slice);
-        let item_by_item = match (self.spec(from).and_then(|from| from.foreach.as_ref()), &spec.foreach) {
-            (Some(theirs), Some(ours)) => theirs.values == ours.values,
-            (Some(_) | None, None) | (None, Some(_)) => false,
-        };
-        match (&step.item, item_by_item) {
-            (Some(item), true) => all.get(item.index as usize).copied().into_iter().collect(),
-            (Some(_), false) | (None, _) => all.to_vec(),
-        }
-    }
+    // Steps on a cycle (the parser refuses them) never get here, so that they wait for ever and say for what.
+    order
 }

@@ -1,0 +1,384 @@
+//! What follows by itself: steps move on as far as the facts allow, and the run ends when all of them did.
+
+use std::collections::BTreeMap;
+
+use windlass_kinds::{
+    Digest, Name, canonical,
+    manifest::{InputSource, OutputSpec, RetrySpec},
+    record::{CacheEntry, Output, PipelineRunState, StepRun, StepState},
+};
+
+use super::{
+    create::step_parameters,
+    graph::{Edge, item_by_item},
+    key::{KeyFacts, key},
+    machine::Machine,
+};
+use crate::condition;
+
+/// How the step runs of one step stand together.
+#[derive(Debug, Clone, Copy, Default)]
+struct Summary {
+    /// Whether one may still move.
+    pending: bool,
+    /// The first that failed, was blocked or was cancelled.
+    broken: Option<usize>,
+    /// The first that was skipped.
+    skipped: Option<usize>,
+}
+
+impl Summary {
+    fn of(steps: &[StepRun], places: std::ops::Range<usize>) -> Self {
+        let mut summary = Self::default();
+        for place in places {
+            match steps[place].state {
+                StepState::Waiting | StepState::Preparing | StepState::Ready | StepState::Running => {
+                    summary.pending = true;
+                }
+                StepState::Failed | StepState::Blocked | StepState::Cancelled => {
+                    summary.broken.get_or_insert(place);
+                }
+                StepState::Skipped => {
+                    summary.skipped.get_or_insert(place);
+                }
+                StepState::Succeeded | StepState::Cached => {}
+            }
+        }
+        summary
+    }
+}
+
+impl Machine<'_> {
+    /// Moves everything as far as it goes.
+    pub(super) fn settle(&mut self) {
+        if self.state.run.state.is_final() {
+            return;
+        }
+        if self.state.run.cancelled_by.is_none() {
+            if self.state.run.state == PipelineRunState::Pending && !self.begin() {
+                return;
+            }
+            let mut quiet = self.pass(None);
+            // A quiet moment is for one step, and only where nothing else of the run moves either.
+            if self.facts.idle
+                && self.lookups.is_empty()
+                && let Some(place) = quiet.take()
+                && !self.state.steps.iter().any(|step| is_moving(step.state))
+            {
+                self.pass(Some(place));
+            }
+        }
+        self.end();
+    }
+
+    /// Lets the run begin if it is its turn.
+    fn begin(&mut self) -> bool {
+        let (before, most) = (self.facts.active_before, self.facts.spec.concurrency.max(1));
+        if before >= most {
+            let runs = if before == 1 { "an earlier run".to_owned() } else { format!("{before} earlier runs") };
+            self.run_reason(&format!("waits for {runs} of {}; {most} at a time", self.state.run.pipeline));
+            return false;
+        }
+        self.state.run.started_at.get_or_insert(self.facts.now);
+        self.run_state(PipelineRunState::Running);
+        self.run_reason("running");
+        self.began = true;
+        true
+    }
+
+    /// Looks at each step once, after all it needs. `quiet` is the step that takes the quiet moment; returns the first
+    /// step that waits for one.
+    fn pass(&mut self, quiet: Option<usize>) -> Option<usize> {
+        let graph = self.graph;
+        let mut summaries = vec![Summary::default(); graph.groups.len()];
+        let mut awaits = None;
+        for step in &graph.order {
+            for place in graph.groups[*step].clone() {
+                match self.step(place).state {
+                    StepState::Waiting => {
+                        if self.waiting(place, &graph.needs[*step], &summaries, quiet == Some(place)) {
+                            awaits = Some(awaits.map_or(place, |first: usize| first.min(place)));
+                        }
+                    }
+                    StepState::Preparing => self.preparing(place),
+                    StepState::Ready => self.ready(place),
+                    StepState::Running
+                    | StepState::Succeeded
+                    | StepState::Cached
+                    | StepState::Skipped
+                    | StepState::Failed
+                    | StepState::Blocked
+                    | StepState::Cancelled => {}
+                }
+            }
+            summaries[*step] = Summary::of(&self.state.steps, graph.groups[*step].clone());
+        }
+        awaits
+    }
+
+    /// Moves a waiting step; returns whether all it waits for is a quiet moment.
+    fn waiting(&mut self, place: usize, needs: &[Edge], summaries: &[Summary], quiet: bool) -> bool {
+        let (mut broken, mut skipped) = (None, None);
+        for edge in needs {
+            let summary = self.summary(place, *edge, summaries);
+            if summary.pending {
+                let name = &self.facts.spec.steps[edge.from].name;
+                if self.step(place).reason.strip_prefix("waits for ") != Some(name.as_str()) {
+                    self.reason(place, &format!("waits for {name}"));
+                }
+                return false;
+            }
+            broken = broken.or(summary.broken);
+            skipped = skipped.or(summary.skipped);
+        }
+        if let Some(other) = broken {
+            let other = self.step(other);
+            let how = match other.state {
+                StepState::Blocked => "could not run",
+                StepState::Cancelled => "was cancelled",
+                _ => "failed",
+            };
+            let reason = format!("needs {}, which {how}", other.display_name());
+            self.enter(place, StepState::Blocked, reason);
+            return false;
+        }
+        if let Some(other) = skipped {
+            let reason = format!("needs {}, which was skipped", self.step(other).display_name());
+            self.enter(place, StepState::Skipped, reason);
+            return false;
+        }
+        if let Some((state, reason)) = self.refused(place) {
+            self.enter(place, state, reason);
+            return false;
+        }
+        let spec = self.spec(place);
+        if spec.wait_idle && !quiet {
+            self.reason(place, "waits until everything else is idle");
+            return true;
+        }
+        if spec.settings.python.is_some() && self.step(place).environment.is_none() {
+            self.prepare(place);
+        } else {
+            self.keyed(place);
+        }
+        false
+    }
+
+    fn summary(&self, place: usize, edge: Edge, summaries: &[Summary]) -> Summary {
+        match (edge.by_item, &self.step(place).item) {
+            (true, Some(item)) => {
+                let group = self.graph.groups[edge.from].clone();
+                let one = group.start + usize::try_from(item.index).unwrap_or(usize::MAX);
+                Summary::of(&self.state.steps, if group.contains(&one) { one..one + 1 } else { group })
+            }
+            (true, None) | (false, _) => summaries[edge.from],
+        }
+    }
+
+    /// Returns why a step that has all it waited for does not run after all: its condition, a dataset without a
+    /// version, an output that is not there.
+    fn refused(&self, place: usize) -> Option<(StepState, String)> {
+        let spec = self.spec(place);
+        if let Some(expression) = &spec.when {
+            let parameters = step_parameters(&self.state.run, spec, self.step(place).item.as_ref());
+            match condition::eval_step(expression, &parameters) {
+                Ok(true) => {}
+                Ok(false) => return Some((StepState::Skipped, format!("its condition `{expression}` does not hold"))),
+                Err(error) => return Some((StepState::Failed, format!("its condition `{expression}` {error}"))),
+            }
+        }
+        spec.inputs.values().find_map(|source| match source {
+            InputSource::Dataset(name) => (!self.state.run.datasets.contains_key(name)).then(|| {
+                let reason = format!(
+                    "dataset {name} has no accepted version; start a new run once it has one, since a run keeps to \
+                     the versions it began with"
+                );
+                (StepState::Failed, reason)
+            }),
+            InputSource::Step { step, output } => {
+                let lacks = |source: &&StepRun| !source.outputs.contains_key(output);
+                let source = self.sources(place, step).find(lacks)?;
+                let optional = self.facts.spec.steps[self.graph.step_of[self.graph.group(step).start]]
+                    .outputs
+                    .get(output)
+                    .is_some_and(|output| output.optional);
+                let state = if optional { StepState::Skipped } else { StepState::Failed };
+                Some((state, format!("{} left no output `{output}`", source.display_name())))
+            }
+        })
+    }
+
+    /// Returns the step runs whose outputs an input from `step` takes.
+    fn sources(&self, place: usize, step: &Name) -> impl Iterator<Item = &StepRun> {
+        let group = self.graph.group(step);
+        let together = !group.is_empty()
+            && item_by_item(&self.facts.spec.steps[self.graph.step_of[group.start]], self.spec(place));
+        let index = self.step(place).item.as_ref().map(|item| item.index).filter(|_| together);
+        let matches = move |source: &&StepRun| {
+            index.is_none_or(|index| source.item.as_ref().is_some_and(|item| item.index == index))
+        };
+        self.state.steps[group].iter().filter(matches)
+    }
+
+    fn preparing(&mut self, place: usize) {
+        let StepRun { environment, not_before, .. } = self.step(place);
+        match (environment.is_some(), *not_before) {
+            (true, _) => self.keyed(place),
+            (false, None) => {}
+            (false, Some(at)) if at <= self.facts.now => self.prepare(place),
+            (false, Some(at)) => self.wake(at),
+        }
+    }
+
+    /// Moves a step that has all its key is made of.
+    fn keyed(&mut self, place: usize) {
+        let digest = match &self.step(place).key {
+            Some(key) => key.digest.clone(),
+            None => {
+                let key = self.key_of(place);
+                let digest = key.digest.clone();
+                self.change(place).key = Some(key);
+                digest
+            }
+        };
+        let spec = self.spec(place);
+        let facts = self.facts;
+        let found = match (spec.cache, facts.cache.get(&digest)) {
+            (false, _) => None,
+            (true, Some(found)) => found.as_ref(),
+            (true, None) => {
+                self.lookups.insert(digest);
+                return;
+            }
+        };
+        match found.filter(|entry| has_outputs(entry, &spec.outputs)) {
+            Some(CacheEntry { step_run, outputs }) => {
+                let step = self.change(place);
+                step.cached_from = Some(step_run.clone());
+                step.outputs =
+                    outputs.iter().filter(|(name, _)| spec.outputs.contains_key(*name)).map(copied).collect();
+                self.enter(place, StepState::Cached, "an earlier result stands under the same key");
+            }
+            None => {
+                self.enter(place, StepState::Ready, "waits for a free place");
+                self.ready(place);
+            }
+        }
+    }
+
+    fn key_of(&self, place: usize) -> windlass_kinds::record::CacheKey {
+        let (step, spec) = (self.step(place), self.spec(place));
+        let inputs: BTreeMap<Name, String> =
+            spec.inputs.iter().map(|(name, source)| (name.clone(), self.input_digest(place, source))).collect();
+        key(&KeyFacts {
+            step: spec,
+            code: self.facts.resolved.code.as_ref(),
+            lock: step.environment.as_ref(),
+            parameters: &step_parameters(&self.state.run, spec, step.item.as_ref()),
+            inputs: &inputs,
+            architecture: self.facts.architecture,
+            project: &self.state.run.project,
+            environment: &self.facts.spec.environment,
+        })
+    }
+
+    fn input_digest(&self, place: usize, source: &InputSource) -> String {
+        let one = |output: &Output| match output.single_file {
+            true => format!("file {}", output.tree),
+            false => output.tree.to_string(),
+        };
+        match source {
+            InputSource::Dataset(name) => {
+                let frozen = self.state.run.datasets.get(name);
+                frozen.map_or_else(|| "none".to_owned(), |frozen| frozen.digest.to_string())
+            }
+            InputSource::Step { step, output } => {
+                let fans_in = self.spec(place).foreach.is_none();
+                let mut items = Vec::new();
+                for source in self.sources(place, step) {
+                    let text = source.outputs.get(output).map_or_else(|| "none".to_owned(), one);
+                    match &source.item {
+                        Some(item) if fans_in => items.push((&item.value, text)),
+                        Some(_) | None => return text,
+                    }
+                }
+                let digest: Digest = canonical::digest(&items);
+                format!("{} items {digest}", items.len())
+            }
+        }
+    }
+
+    fn ready(&mut self, place: usize) {
+        if let Some(at) = self.step(place).not_before {
+            let RetrySpec { max_backoff, .. } = self.spec(place).settings.retries.unwrap_or_default();
+            // Further away than any wait of ours: the clock was set back. It waits no longer than the longest wait.
+            let latest = self.facts.now.plus(max_backoff.0);
+            if at > latest {
+                self.change(place).not_before = Some(latest);
+            }
+            let at = at.min(latest);
+            if at > self.facts.now {
+                self.wake(at);
+                return;
+            }
+        }
+        if self.slots == 0 {
+            self.reason(place, "waits for a free place");
+            return;
+        }
+        self.start(place);
+    }
+
+    /// Ends the run where no step can move any more.
+    fn end(&mut self) {
+        let mut counts: BTreeMap<StepState, usize> = BTreeMap::new();
+        for step in &self.state.steps {
+            if !step.state.is_final() {
+                return;
+            }
+            *counts.entry(step.state).or_default() += 1;
+        }
+        let first = |state: StepState| self.state.steps.iter().find(|step| step.state == state);
+        let cancelled = counts.contains_key(&StepState::Cancelled);
+        let (state, reason) = match (&self.state.run.cancelled_by, first(StepState::Failed)) {
+            (Some(by), _) if cancelled => (PipelineRunState::Cancelled, format!("cancelled by {by}")),
+            (_, Some(step)) => (PipelineRunState::Failed, format!("{}: {}", step.display_name(), step.reason)),
+            (_, None) if cancelled => {
+                let name = first(StepState::Cancelled).map(StepRun::display_name).unwrap_or_default();
+                (PipelineRunState::Cancelled, format!("{name} was cancelled"))
+            }
+            (_, None) => (PipelineRunState::Succeeded, account(&counts)),
+        };
+        self.run_state(state);
+        self.run_reason(&reason);
+        self.state.run.ended_at = Some(self.facts.now);
+        self.ended = true;
+    }
+}
+
+fn is_moving(state: StepState) -> bool {
+    matches!(state, StepState::Preparing | StepState::Ready | StepState::Running)
+}
+
+fn copied((name, output): (&Name, &Output)) -> (Name, Output) {
+    (name.clone(), output.clone())
+}
+
+/// Returns whether a result has every output that is asked for now.
+fn has_outputs(entry: &CacheEntry, wanted: &BTreeMap<Name, OutputSpec>) -> bool {
+    wanted.iter().all(|(name, output)| output.optional || entry.outputs.contains_key(name))
+}
+
+/// Returns how a run that succeeded got there: `4 steps ran, 2 came from the cache, 1 was skipped`.
+fn account(counts: &BTreeMap<StepState, usize>) -> String {
+    let of = |state: StepState| counts.get(&state).copied().unwrap_or(0);
+    let (ran, cached, skipped) = (of(StepState::Succeeded), of(StepState::Cached), of(StepState::Skipped));
+    let mut parts = vec![format!("{ran} {} ran", if ran == 1 { "step" } else { "steps" })];
+    if cached > 0 {
+        parts.push(format!("{cached} came from the cache"));
+    }
+    if skipped > 0 {
+        parts.push(format!("{skipped} {} skipped", if skipped == 1 { "was" } else { "were" }));
+    }
+    parts.join(", ")
+}
