@@ -36,7 +36,7 @@ fn triggers_ask_about_versions() {
     ];
     for (expression, expected) in cases {
         let got = eval_trigger(expression, &facts(), 7);
-        assert_eq!(got.as_ref().map_err(ToString::to_string).map(|b| *b), expected.map_err(str::to_owned), "{expression}");
+        assert_eq!(got.as_ref().map_err(ToString::to_string).copied(), expected.map_err(str::to_owned), "{expression}");
     }
 }
 
