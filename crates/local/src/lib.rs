@@ -8,5 +8,6 @@
 pub mod executor;
 pub mod layout;
 pub mod process;
+pub mod python;
 pub mod run;
 pub mod step;

@@ -42,6 +42,7 @@ use self::{
 };
 use crate::{
     layout::{AttemptFolder, DataFolder},
+    python::Progress,
     step::{self, StepEnd, StepResult, StopReason, StopRequest},
 };
 
@@ -57,7 +58,7 @@ pub trait PythonPlace: Send + Sync {
         &self,
         request: &PrepareRequest,
         lock: &Digest,
-        progress: &(dyn Fn(&str) + Send + Sync),
+        progress: Progress<'_>,
     ) -> Result<PathBuf, PrepareFailure>;
 }
 

@@ -43,7 +43,7 @@ impl PythonPlace for NoPython {
         &self,
         request: &PrepareRequest,
         _lock: &Digest,
-        progress: &(dyn Fn(&str) + Send + Sync),
+        progress: windlass_local::python::Progress<'_>,
     ) -> Result<PathBuf, PrepareFailure> {
         progress("building nothing");
         self.resolve(request).await.map(|_| PathBuf::new())
