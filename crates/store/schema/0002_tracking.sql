@@ -35,6 +35,7 @@ CREATE TABLE tracking_run (
     sealed BIGINT NOT NULL
 );
 CREATE INDEX tracking_run_by_experiment ON tracking_run (project, experiment, deleted, start_ms);
+CREATE INDEX tracking_run_by_attempt ON tracking_run (attempt) WHERE attempt IS NOT NULL;
 CREATE INDEX tracking_run_stale ON tracking_run (id) WHERE sealed = 2;
 
 CREATE TABLE run_tag (

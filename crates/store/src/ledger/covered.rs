@@ -1,8 +1,9 @@
 //! Which record rows the ledger covers: what a row must still say, and where that was recorded.
 //!
-//! A new covered table is one more line in [`COVERED`].
+//! A new table of records with a `body` is one more line in [`COVERED`]; tables without one (runs, model versions,
+//! aliases) are compared in `verify::tracking`.
 
-use windlass_kinds::record::LedgerKind;
+use windlass_kinds::{Kind, record::LedgerKind};
 
 /// A table whose rows the ledger covers.
 pub(super) struct Covered {
@@ -10,6 +11,8 @@ pub(super) struct Covered {
     pub(super) table: &'static str,
     /// The kinds of entry that record such a row; the newest one about the row's subject counts.
     pub(super) kinds: &'static [LedgerKind],
+    /// Whether a subject is about such a row: kinds such as deletions are shared.
+    pub(super) about: fn(&str) -> bool,
     /// Selects project, subject, the record's JSON and then, as text, the columns of `columns`, in a fixed order, for
     /// `LIMIT $1 OFFSET $2`.
     pub(super) sql: &'static str,
@@ -26,6 +29,7 @@ pub(super) const COVERED: &[Covered] = &[
     Covered {
         table: "revision",
         kinds: &[LedgerKind::Revision, LedgerKind::Deletion],
+        about: |subject| subject.split_once('/').is_some_and(|(kind, _)| kind.parse::<Kind>().is_ok()),
         sql: "SELECT project, kind || '/' || name || '@' || CAST(number AS TEXT), body,
                      digest, CAST(deleted AS TEXT), actor, CAST(created_at AS TEXT)
               FROM revision ORDER BY project, kind, name, number LIMIT $1 OFFSET $2",
@@ -36,6 +40,7 @@ pub(super) const COVERED: &[Covered] = &[
     Covered {
         table: "dataset_version",
         kinds: &[LedgerKind::DatasetVersion],
+        about: |_| true,
         sql: "SELECT project, 'Dataset/' || dataset || '@' || CAST(number AS TEXT), body,
                      state, digest, CAST(created_at AS TEXT)
               FROM dataset_version ORDER BY project, dataset, number LIMIT $1 OFFSET $2",
@@ -46,6 +51,7 @@ pub(super) const COVERED: &[Covered] = &[
     Covered {
         table: "pipeline_run",
         kinds: &[LedgerKind::RunEnded],
+        about: |_| true,
         sql: "SELECT project, 'run ' || pipeline || '-' || CAST(number AS TEXT), body,
                      id, state, cause_event, CAST(created_at AS TEXT)
               FROM pipeline_run WHERE active = 0 ORDER BY project, pipeline, number LIMIT $1 OFFSET $2",
@@ -54,4 +60,13 @@ pub(super) const COVERED: &[Covered] = &[
         // A run that somebody retries is active again, and recorded again when it ends.
         may_vanish: true,
     },
+];
+
+/// What the newest entries of some kinds about a subject are looked up under: a table, and the kinds.
+pub(super) const LOOKED_UP: &[(&str, &[LedgerKind])] = &[
+    ("tracking_run", &[LedgerKind::RunSeal]),
+    ("model_version", &[LedgerKind::ModelVersion, LedgerKind::Deletion]),
+    ("model_alias", &[LedgerKind::Alias]),
+    // A model's name: made, renamed away, deleted with all its versions.
+    ("registered_model", &[LedgerKind::Registry, LedgerKind::Deletion]),
 ];

@@ -2,8 +2,12 @@
 //!
 //! Paths are checked by the caller: relative, `/`, no `..`.
 
-use windlass_kinds::{Name, record::Artifact};
+use windlass_kinds::{
+    Micros, Name,
+    record::{Actor, Artifact, LedgerKind},
+};
 
+use super::{Refusal, Subject};
 use crate::{
     StoreError, Tx,
     tx::{Row, args},
@@ -64,6 +68,22 @@ impl Tx {
             self.content_refs_drop(project, &holder(&artifact.path)).await?;
         }
         Ok(gone.len() as u64)
+    }
+
+    /// As [`Tx::artifact_delete`] at somebody's request: recorded, and refused where nothing lies there.
+    pub async fn artifact_remove(
+        &mut self,
+        project: &Name,
+        path: &str,
+        actor: &Actor,
+        now: Micros,
+    ) -> Result<(), StoreError> {
+        let files = self.artifact_delete(project, path).await?;
+        if files == 0 {
+            return Err(Refusal::Missing(Subject::Artifact(path.to_owned())).into());
+        }
+        let subject = format!("artifact {path}");
+        self.ledger_append(project, actor, LedgerKind::Deletion, &subject, &("deleted", files), now).await
     }
 }
 

@@ -113,7 +113,7 @@ impl Tx {
     }
 
     /// Refuses a run whose data may not change; notes that the ledger's seal of it, if any, is about to be outdated.
-    pub(crate) async fn run_open(&mut self, project: &Name, id: &RunId) -> Result<(), StoreError> {
+    pub async fn run_open(&mut self, project: &Name, id: &RunId) -> Result<(), StoreError> {
         let row = self
             .row(
                 "SELECT deleted, sealed, attempt IS NOT NULL FROM tracking_run WHERE id = $1 AND project = $2",
@@ -181,18 +181,37 @@ impl Tx {
 
     /// Ends the run of an attempt that ended, and seals it; one that is sealed stays as it is.
     ///
-    /// Where the client ended it in the same way before, its time of ending stays.
+    /// Where the client ended it in the same way before, its time of ending stays. Runs that the attempt's code made
+    /// beside it are sealed with it; those that it left open end in the same way.
     pub async fn run_finish(&mut self, id: &RunId, status: RunStatus, end_ms: i64) -> Result<(), StoreError> {
         let missing = || Refusal::Missing(Subject::Run(id.clone()));
-        let (mut run, sealed) = self.run_row(id).await?.ok_or_else(missing)?;
+        let (run, sealed) = self.run_row(id).await?.ok_or_else(missing)?;
         if sealed == Sealed::Sealed {
             return Ok(());
         }
+        let attempt = run.attempt.clone();
+        self.run_end(run, status, end_ms).await?;
+        let Some(attempt) = attempt else { return Ok(()) };
+        let others = self
+            .rows(
+                "SELECT id FROM tracking_run WHERE attempt = $1 AND sealed <> 1 ORDER BY start_ms, id",
+                args![attempt.as_str()],
+            )
+            .await?;
+        for row in &others {
+            let Some((run, _)) = self.run_row(&RunId::new(row.text(0)?)).await? else { continue };
+            let status = if run.status.is_final() { run.status } else { status };
+            self.run_end(run, status, end_ms).await?;
+        }
+        Ok(())
+    }
+
+    async fn run_end(&mut self, mut run: Run, status: RunStatus, end_ms: i64) -> Result<(), StoreError> {
         run.end_ms = run.end_ms.filter(|_| run.status == status).or(Some(end_ms));
         run.status = status;
         self.execute(
             "UPDATE tracking_run SET status = $2, end_ms = $3 WHERE id = $1",
-            args![id.as_str(), status.as_str(), run.end_ms],
+            args![run.id.as_str(), status.as_str(), run.end_ms],
         )
         .await?;
         self.run_seal(&run, &Actor::system(), Micros::from_millis(end_ms)).await

@@ -2,6 +2,7 @@
 
 mod durability;
 mod ledger;
+mod ledger_tracking;
 mod records;
 mod samples;
 mod transactions;

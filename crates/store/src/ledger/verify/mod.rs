@@ -7,6 +7,7 @@
 
 mod records;
 mod rows;
+mod tracking;
 mod tree;
 
 use std::path::Path;
@@ -115,7 +116,8 @@ async fn finish(
         for index in missing {
             report.damage(format!("row of ledger, index {index}"), "it is missing");
         }
-        records::check(store, rows, &mut report).await?;
+        records::check(store, &rows, &mut report).await?;
+        tracking::check(store, &rows, &mut report).await?;
         if let Some(blobs) = blobs {
             records::check_blobs(store, blobs, &mut report).await?;
         }

@@ -8,7 +8,7 @@ use windlass_kinds::{PipelineRunId, record::StepRun};
 use super::{
     super::covered::{COVERED, Covered},
     BlobCheck, VerifyReport,
-    rows::Rows,
+    rows::{Key, Rows},
 };
 use crate::{
     Store, StoreError,
@@ -19,7 +19,7 @@ use crate::{
 const PAGE: u32 = 500;
 
 /// Compares every row of every covered table with the newest body about it.
-pub(super) async fn check(store: &Store, rows: Rows, report: &mut VerifyReport) -> Result<(), StoreError> {
+pub(super) async fn check(store: &Store, rows: &Rows, report: &mut VerifyReport) -> Result<(), StoreError> {
     for covered in COVERED {
         let mut seen = HashSet::new();
         let mut offset = 0_u64;
@@ -27,7 +27,7 @@ pub(super) async fn check(store: &Store, rows: Rows, report: &mut VerifyReport) 
             let sql = covered.sql;
             let page = store.read(move |tx| Box::pin(async move { tx.rows(sql, args![PAGE, offset]).await })).await?;
             for row in &page {
-                check_row(store, covered, row, &rows, &mut seen, report).await?;
+                check_row(store, covered, row, rows, &mut seen, report).await?;
             }
             offset += u64::from(PAGE);
             if page.len() < PAGE as usize {
@@ -51,14 +51,14 @@ async fn check_row(
     covered: &Covered,
     row: &Row,
     rows: &Rows,
-    seen: &mut HashSet<(&'static str, String, String)>,
+    seen: &mut HashSet<Key>,
     report: &mut VerifyReport,
 ) -> Result<(), StoreError> {
     report.records += 1;
     let (project, subject, text) = (row.text(0)?, row.text(1)?, row.text(2)?);
     let name = format!("row of {}, {project}: {subject}", covered.table);
     let key = (covered.table, project, subject);
-    let place = rows.newest.get(&key).copied();
+    let place = rows.newest.get(&key).map(|newest| newest.place);
     seen.insert(key);
     let Some(place) = place else {
         report.damage(name, "the ledger has no entry about it");

@@ -3,9 +3,15 @@
 use std::collections::HashMap;
 
 use tlog_tiles::{Hash, record_hash};
-use windlass_kinds::{Digest, record::LedgerEntry};
+use windlass_kinds::{
+    Digest,
+    record::{LedgerEntry, LedgerKind},
+};
 
-use super::{super::covered::COVERED, VerifyReport};
+use super::{
+    super::covered::{COVERED, LOOKED_UP},
+    VerifyReport,
+};
 use crate::{
     Store, StoreError,
     tx::{Row, args},
@@ -17,8 +23,18 @@ const PAGE: u32 = 1000;
 pub(super) struct Rows {
     /// Per index the hash of the row's entry; `None` where the row is missing.
     pub(super) leaves: Vec<Option<Hash>>,
-    /// Per covered table, project and subject: the place of the newest row about it.
-    pub(super) newest: HashMap<(&'static str, String, String), i64>,
+    /// Per covered table, project and subject: the newest row about it.
+    pub(super) newest: HashMap<Key, Newest>,
+}
+
+/// Table, project, subject.
+pub(super) type Key = (&'static str, String, String);
+
+/// The newest row about a subject.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Newest {
+    pub(super) place: i64,
+    pub(super) kind: LedgerKind,
 }
 
 impl Rows {
@@ -107,8 +123,13 @@ fn check_row(row: &Row, place: i64, rows: &mut Rows, report: &mut VerifyReport) 
         }
         Some(_) => {}
     }
-    for covered in COVERED.iter().filter(|covered| covered.kinds.contains(&entry.kind)) {
-        rows.newest.insert((covered.table, entry.project.to_string(), entry.subject.clone()), place);
+    let covered = COVERED.iter().filter(|covered| (covered.about)(&entry.subject));
+    let covered = covered.map(|covered| (covered.table, covered.kinds));
+    for (table, kinds) in covered.chain(LOOKED_UP.iter().copied()) {
+        if kinds.contains(&entry.kind) {
+            let key = (table, entry.project.to_string(), entry.subject.clone());
+            rows.newest.insert(key, Newest { place, kind: entry.kind });
+        }
     }
     Ok(())
 }
