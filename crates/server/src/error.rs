@@ -28,6 +28,15 @@ impl ApiError {
         self
     }
 
+    /// Returns status and message, for a dialect that shows them in its own shape.
+    pub(crate) fn parts(self) -> (StatusCode, String) {
+        let message = match self.body.hint {
+            Some(hint) => format!("{}; {hint}", self.body.message),
+            None => self.body.message,
+        };
+        (self.status, message)
+    }
+
     pub(crate) fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid", message)
     }

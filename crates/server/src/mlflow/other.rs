@@ -1,0 +1,110 @@
+//! The rest of the surface: what clients probe, and what is not served.
+
+use axum::{Json, extract::OriginalUri, http::{Method, StatusCode}};
+use serde::Serialize;
+
+use super::{VERSION, error::Error};
+
+pub(super) async fn health() -> &'static str {
+    "OK"
+}
+
+pub(super) async fn version() -> &'static str {
+    VERSION
+}
+
+/// What a client may expect of this server.
+#[derive(Serialize)]
+pub(super) struct ServerInfo {
+    store_type: &'static str,
+    workspaces_enabled: bool,
+    trace_archival_enabled: bool,
+    multipart_uploads_enabled: bool,
+    multipart_downloads_enabled: bool,
+    presigned_upload_run_id_supported: bool,
+    presigned_upload_model_id_supported: bool,
+    features_enabled: Features,
+}
+
+#[derive(Serialize)]
+struct Features {
+    gateway: bool,
+}
+
+pub(super) async fn server_info() -> Json<ServerInfo> {
+    Json(ServerInfo {
+        store_type: "SqlStore",
+        workspaces_enabled: false,
+        trace_archival_enabled: false,
+        multipart_uploads_enabled: false,
+        multipart_downloads_enabled: false,
+        presigned_upload_run_id_supported: false,
+        presigned_upload_model_id_supported: false,
+        features_enabled: Features { gateway: false },
+    })
+}
+
+/// Parts of MLflow's surface that are known and not served, by a piece of their paths; the first that fits is named.
+const UNSERVED: [(&str, &str); 19] = [
+    ("/traces", "traces"),
+    ("get-online-trace-details", "traces"),
+    ("unified-traces", "traces"),
+    ("/webhooks", "webhooks"),
+    ("/presigned", "presigned URLs"),
+    ("/mpu/", "multipart uploads"),
+    ("/transition-stage", "stages of model versions; use aliases"),
+    ("/search-datasets", "searching for datasets"),
+    ("/mlflow/datasets", "evaluation datasets"),
+    ("/scorers", "scorers"),
+    ("/label-schemas", "label schemas"),
+    ("/review-queues", "review queues"),
+    ("/mlflow/issues", "issues"),
+    ("/prompt-optimization", "prompt optimization"),
+    ("/gateway", "the AI gateway"),
+    ("/workspaces", "workspaces"),
+    ("/graphql", "GraphQL"),
+    ("/jobs", "jobs"),
+    ("/assessments", "assessments"),
+];
+
+/// Answers 501 for what MLflow has and we have not, 404 for what neither has.
+pub(super) async fn unserved(method: Method, OriginalUri(uri): OriginalUri) -> Error {
+    match feature(uri.path()) {
+        Some(feature) => Error::not_implemented(feature),
+        None => Error::of_status(StatusCode::NOT_FOUND, format!("No endpoint {method} {}.", uri.path())),
+    }
+}
+
+fn feature(path: &str) -> Option<&'static str> {
+    UNSERVED.into_iter().find(|(piece, _)| path.contains(piece)).map(|(_, feature)| feature)
+}
+
+pub(super) async fn wrong_method(method: Method, OriginalUri(uri): OriginalUri) -> Error {
+    match feature(uri.path()) {
+        Some(feature) => Error::not_implemented(feature),
+        None => {
+            let message = format!("The method {method} is not allowed for {}.", uri.path());
+            Error::of_status(StatusCode::METHOD_NOT_ALLOWED, message)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_parts_are_told_from_unknown_paths() {
+        for (path, expected) in [
+            ("/api/3.0/mlflow/traces/search", Some("traces")),
+            ("/v1/traces", Some("traces")),
+            ("/api/2.0/mlflow/webhooks/5/test", Some("webhooks")),
+            ("/ajax-api/3.0/mlflow/gateway/secrets/list", Some("the AI gateway")),
+            ("/api/2.0/mlflow/model-versions/transition-stage", Some("stages of model versions; use aliases")),
+            ("/api/2.0mlflow/experiments/search-datasets", Some("searching for datasets")),
+            ("/api/2.0/mlflow/nope", None),
+        ] {
+            assert_eq!(feature(path), expected, "{path}");
+        }
+    }
+}
