@@ -56,22 +56,34 @@ pub(crate) enum Output {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Start the server here, apply a folder's manifests, and work
-    #[command(after_help = "Examples:\n  windlass up examples/flights\n  windlass up . --until-idle\n  windlass up --listen 127.0.0.1:8080 --database postgres:///windlass")]
+    #[command(
+        after_help = "Examples:\n  windlass up examples/flights\n  windlass up . --until-idle\n  windlass up --listen 127.0.0.1:8080 --database postgres:///windlass"
+    )]
     Up(UpArgs),
     /// Run one command with tracking: its code, arguments, packages, log and exit code are kept
-    #[command(after_help = "Examples:\n  windlass run -- python train.py --alpha 0.5\n  windlass run --name baseline --experiment flights -- ./train.sh")]
+    #[command(
+        after_help = "Examples:\n  windlass run -- python train.py --alpha 0.5\n  windlass run --name baseline --experiment flights -- ./train.sh"
+    )]
     Run(RunArgs),
     /// Check manifests; needs no server
-    #[command(after_help = "Examples:\n  windlass validate examples/flights\n  cat pipeline.yaml | windlass validate -")]
+    #[command(
+        after_help = "Examples:\n  windlass validate examples/flights\n  cat pipeline.yaml | windlass validate -"
+    )]
     Validate(FilesArgs),
     /// Show what applying manifests would change
-    #[command(after_help = "Examples:\n  windlass plan -f examples/flights\n  windlass plan -f . --exit-code       exits 2 where something would change\n  windlass plan -f . --out plan.json   to be applied later, exactly")]
+    #[command(
+        after_help = "Examples:\n  windlass plan -f examples/flights\n  windlass plan -f . --exit-code       exits 2 where something would change\n  windlass plan -f . --out plan.json   to be applied later, exactly"
+    )]
     Plan(PlanArgs),
     /// Apply manifests, or a stored plan
-    #[command(after_help = "Examples:\n  windlass apply -f examples/flights\n  windlass apply -f - < dataset.yaml\n  windlass apply plan.json")]
+    #[command(
+        after_help = "Examples:\n  windlass apply -f examples/flights\n  windlass apply -f - < dataset.yaml\n  windlass apply plan.json"
+    )]
     Apply(ApplyArgs),
     /// List objects or runs, or print one
-    #[command(after_help = "Examples:\n  windlass get                      everything\n  windlass get datasets\n  windlass get pipeline/train -o yaml\n  windlass get runs --pipeline train\n  windlass get triggers train")]
+    #[command(
+        after_help = "Examples:\n  windlass get                      everything\n  windlass get datasets\n  windlass get pipeline/train -o yaml\n  windlass get runs --pipeline train\n  windlass get triggers train"
+    )]
     Get(GetArgs),
     /// Tell all about one object or run
     #[command(after_help = "Examples:\n  windlass describe dataset/flights\n  windlass describe run train-3")]
@@ -303,7 +315,9 @@ pub(crate) enum LedgerCommand {
         after: u64,
     },
     /// Check every entry, tile, covered row and artifact byte; needs no server
-    #[command(after_help = "Examples:\n  windlass ledger verify\n  windlass ledger verify --checkpoint kept-elsewhere.txt")]
+    #[command(
+        after_help = "Examples:\n  windlass ledger verify\n  windlass ledger verify --checkpoint kept-elsewhere.txt"
+    )]
     Verify {
         /// A checkpoint kept elsewhere: the ledger must still contain what it signed
         #[arg(long, value_name = "FILE")]

@@ -170,7 +170,8 @@ impl DataFolder {
             Ok(bytes) => bytes.try_into().map_err(|_| Failure::user(format!("{} is damaged", path.display()))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let mut secret = [0; 32];
-                getrandom::fill(&mut secret).map_err(|error| Failure::user(format!("the system gives no random bytes: {error}")))?;
+                getrandom::fill(&mut secret)
+                    .map_err(|error| Failure::user(format!("the system gives no random bytes: {error}")))?;
                 write_atomically(&path, &secret, 0o600)
                     .map_err(|error| Failure::ours("failed to keep a key", error))?;
                 Ok(secret)

@@ -145,8 +145,19 @@ impl Serving {
 
     /// Ends steps, publishes the ledger, finishes requests and lets the folder go.
     pub(crate) async fn stop(self) {
-        let Self { control, client: _, address: _, folder, grace, stop_http, http, stop_sequencer, sequencer, working, _lock } =
-            self;
+        let Self {
+            control,
+            client: _,
+            address: _,
+            folder,
+            grace,
+            stop_http,
+            http,
+            stop_sequencer,
+            sequencer,
+            working,
+            _lock,
+        } = self;
         control.stop(grace).await;
         if let Some(working) = working {
             let _ = working.await;
@@ -186,13 +197,17 @@ async fn sequence(mut sequencer: Sequencer, control: Control, mut stopped: onesh
 async fn local_token(folder: &DataFolder, store: &Store, clock: &dyn Clock) -> Result<String, Failure> {
     if let Some(secret) = folder.token() {
         let hash = token::hash(&secret);
-        let known = store.read(move |tx| Box::pin(async move { tx.token_by_hash(&hash).await })).await.map_err(store_failure)?;
+        let known = store
+            .read(move |tx| Box::pin(async move { tx.token_by_hash(&hash).await }))
+            .await
+            .map_err(store_failure)?;
         if known.is_some_and(|token| token.revoked_at.is_none()) {
             return Ok(secret);
         }
     }
     let mut random = [0; 32];
-    getrandom::fill(&mut random).map_err(|error| Failure::user(format!("the system gives no random bytes: {error}")))?;
+    getrandom::fill(&mut random)
+        .map_err(|error| Failure::user(format!("the system gives no random bytes: {error}")))?;
     let secret = token::from_random(random);
     let hash = token::hash(&secret);
     let now = clock.now();
@@ -232,10 +247,11 @@ pub(crate) fn store_failure(error: windlass_store::StoreError) -> Failure {
     use windlass_store::StoreError;
     let text = windlass_control::chain(&error);
     match error {
-        StoreError::Newer { .. } => {
-            Failure::user(text).hint("use that version of Windlass, or another folder with --data-dir; nothing was changed")
+        StoreError::Newer { .. } => Failure::user(text)
+            .hint("use that version of Windlass, or another folder with --data-dir; nothing was changed"),
+        StoreError::DiskFull => {
+            Failure::user(text).hint("free some space and start again; nothing acknowledged is lost")
         }
-        StoreError::DiskFull => Failure::user(text).hint("free some space and start again; nothing acknowledged is lost"),
         StoreError::ReadOnly => Failure::user(text).hint("make it writable, or choose another folder with --data-dir"),
         _ => Failure::user_because("the database cannot be used", error),
     }

@@ -11,3 +11,7 @@ pub mod process;
 pub mod python;
 pub mod run;
 pub mod step;
+
+pub use executor::LocalExecutor;
+pub use python::Environments;
+pub use step::step_main;

@@ -86,7 +86,8 @@ fn stored(file: &Path) -> Result<ApplyRequest, Failure> {
         Failure::user(format!("{} is not a stored plan: {error}", file.display()))
             .hint("make one with `windlass plan -f … --out FILE`; manifests are applied with -f")
     };
-    let bytes = std::fs::read(file).map_err(|error| Failure::user_because(&format!("failed to read {}", file.display()), error))?;
+    let bytes = std::fs::read(file)
+        .map_err(|error| Failure::user_because(&format!("failed to read {}", file.display()), error))?;
     let StoredPlan { format, plan, manifests } = serde_json::from_slice(&bytes).map_err(|error| not_a_plan(&error))?;
     if format != STORED_FORMAT {
         return Err(not_a_plan(&format!("it has form {format}, this Windlass reads {STORED_FORMAT}")));

@@ -64,7 +64,12 @@ async fn describe_object(global: &Global, args: &ObjectArgs) -> Result<ExitCode,
         _ => Vec::new(),
     };
     view::show(global.output, &serde_json::json!({"revision": revision, "versions": versions}), || {
-        println!("{object}, revision {}, applied {} by {}", revision.number, instant(revision.created_at), revision.actor);
+        println!(
+            "{object}, revision {}, applied {} by {}",
+            revision.number,
+            instant(revision.created_at),
+            revision.actor
+        );
         println!("digest {}", revision.digest);
         println!();
         print!("{}", windlass_kinds::manifest::to_yaml(&revision.manifest));

@@ -105,11 +105,18 @@ fn data_folder(global: &Global) -> Check {
     let path = global.data_dir.display();
     if !global.data_dir.exists() {
         let found = format!("{path} is not there yet");
-        return Check { what: "data folder", state: State::Limited, found, remedy: "`windlass up` makes it".to_owned() };
+        return Check {
+            what: "data folder",
+            state: State::Limited,
+            found,
+            remedy: "`windlass up` makes it".to_owned(),
+        };
     }
     let writable = tempfile::Builder::new().prefix(".doctor").tempfile_in(&global.data_dir);
     match writable {
-        Ok(_) => Check { what: "data folder", state: State::Fine, found: format!("{path}, writable"), remedy: String::new() },
+        Ok(_) => {
+            Check { what: "data folder", state: State::Fine, found: format!("{path}, writable"), remedy: String::new() }
+        }
         Err(error) => Check {
             what: "data folder",
             state: State::Missing,
@@ -129,7 +136,9 @@ fn disk(folder: &Path) -> Check {
             found: format!("{} free", bytes(free)),
             remedy: "an environment for training takes several hundred MiB".to_owned(),
         },
-        Ok(free) => Check { what: "disk", state: State::Fine, found: format!("{} free", bytes(free)), remedy: String::new() },
+        Ok(free) => {
+            Check { what: "disk", state: State::Fine, found: format!("{} free", bytes(free)), remedy: String::new() }
+        }
         Err(error) => Check { what: "disk", state: State::Limited, found: error.to_string(), remedy: String::new() },
     }
 }
@@ -158,7 +167,8 @@ fn containers() -> Check {
 }
 
 fn server(global: &Global) -> Check {
-    let running = DataFolder::open(&global.data_dir).ok().filter(DataFolder::is_locked).and_then(|folder| folder.server());
+    let running =
+        DataFolder::open(&global.data_dir).ok().filter(DataFolder::is_locked).and_then(|folder| folder.server());
     match running {
         Some(server) => Check {
             what: "server",

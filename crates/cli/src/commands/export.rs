@@ -23,7 +23,9 @@ pub(crate) async fn run(global: &Global, args: ExportArgs) -> Result<ExitCode, F
         let folder = DataFolder::open(&global.data_dir)?;
         let url = match &args.database {
             None => StoreUrl::Sqlite(folder.path().join("windlass.db")),
-            Some(text) => text.parse().map_err(|error| Failure::user_because("the database is not understood", error))?,
+            Some(text) => {
+                text.parse().map_err(|error| Failure::user_because("the database is not understood", error))?
+            }
         };
         let store = Store::open(&url).await.map_err(store_failure)?;
         let blobs = FolderStore::open(folder.path().join("blobs"))

@@ -41,8 +41,7 @@ pub(crate) async fn get(global: &Global, args: GetArgs) -> Result<ExitCode, Fail
 
 async fn list(global: &Global, kind: Option<Kind>) -> Result<ExitCode, Failure> {
     let query = kind.map_or_else(String::new, |kind| format!("?kind={kind}"));
-    let revisions: Vec<Revision> =
-        connect(global)?.get(&format!("/api/v1/objects{query}")).await.map_err(failure)?;
+    let revisions: Vec<Revision> = connect(global)?.get(&format!("/api/v1/objects{query}")).await.map_err(failure)?;
     match global.output {
         Output::Table => {
             let mut table = Table::new(&["object", "project", "revision", "applied", "by"]);

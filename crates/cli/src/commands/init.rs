@@ -19,7 +19,8 @@ pub(crate) fn run(args: &InitArgs) -> Result<ExitCode, Failure> {
     }
     for (name, text) in FILES {
         let path = args.dir.join(name);
-        write(&path, text).map_err(|error| Failure::user_because(&format!("failed to write {}", path.display()), error))?;
+        write(&path, text)
+            .map_err(|error| Failure::user_because(&format!("failed to write {}", path.display()), error))?;
         println!("{}", path.display());
     }
     eprintln!("put CSV files into {}, then: windlass up {}", args.dir.join("data").display(), args.dir.display());

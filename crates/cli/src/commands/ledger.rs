@@ -21,7 +21,9 @@ use crate::{
 pub(crate) async fn run(global: &Global, command: LedgerCommand) -> Result<ExitCode, Failure> {
     match command {
         LedgerCommand::List { subject, after } => list(global, subject, after).await,
-        LedgerCommand::Verify { checkpoint, database } => verify(global, checkpoint.as_deref(), database.as_deref()).await,
+        LedgerCommand::Verify { checkpoint, database } => {
+            verify(global, checkpoint.as_deref(), database.as_deref()).await
+        }
     }
 }
 
@@ -52,7 +54,8 @@ async fn verify(global: &Global, checkpoint: Option<&Path>, database: Option<&st
     let folder = DataFolder::open(&global.data_dir)?;
     let kept = checkpoint
         .map(|path| {
-            std::fs::read(path).map_err(|error| Failure::user_because(&format!("failed to read {}", path.display()), error))
+            std::fs::read(path)
+                .map_err(|error| Failure::user_because(&format!("failed to read {}", path.display()), error))
         })
         .transpose()?;
     let url = match database {
@@ -71,7 +74,9 @@ async fn verify(global: &Global, checkpoint: Option<&Path>, database: Option<&st
 
 fn print(report: &VerifyReport) {
     let VerifyReport { entries, files, rows, unpublished, erased, records, blobs, damage } = report;
-    println!("{entries} entries in {files} files of the tree; {rows} rows ({unpublished} not published yet, {erased} bodies erased)");
+    println!(
+        "{entries} entries in {files} files of the tree; {rows} rows ({unpublished} not published yet, {erased} bodies erased)"
+    );
     println!("{records} records compared with the ledger; {blobs} pieces of content hashed");
     if damage.is_empty() {
         println!("everything is as it was written");

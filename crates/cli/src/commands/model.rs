@@ -37,8 +37,7 @@ pub(crate) async fn run(global: &Global, command: ModelCommand) -> Result<ExitCo
             view::show(global.output, &detail, || {
                 let mut table = Table::new(&["version", "size", "made", "manifest", "tags"]);
                 for version in &detail.versions {
-                    let tags: Vec<String> =
-                        version.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
+                    let tags: Vec<String> = version.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
                     table.row([
                         format!("{}@{}", version.model, version.version),
                         bytes(version.size),
@@ -52,7 +51,8 @@ pub(crate) async fn run(global: &Global, command: ModelCommand) -> Result<ExitCo
         }
         ModelCommand::Files { version } => {
             let (name, number) = version.split_once('@').ok_or_else(|| {
-                Failure::user(format!("`{version}` does not name a version")).hint("write MODEL@VERSION, such as flights@3")
+                Failure::user(format!("`{version}` does not name a version"))
+                    .hint("write MODEL@VERSION, such as flights@3")
             })?;
             let path = format!("/api/v1/models/{name}/versions/{number}/files");
             let files: Vec<FileEntry> = client.get(&path).await.map_err(failure)?;

@@ -40,8 +40,7 @@ pub(crate) async fn delete(global: &Global, args: ObjectArgs) -> Result<ExitCode
 
 pub(crate) async fn history(global: &Global, args: ObjectArgs) -> Result<ExitCode, Failure> {
     let object = object(&args.what, args.name.as_deref())?;
-    let history: Vec<Revision> =
-        connect(global)?.get(&format!("{}/history", path(&object))).await.map_err(failure)?;
+    let history: Vec<Revision> = connect(global)?.get(&format!("{}/history", path(&object))).await.map_err(failure)?;
     view::show(global.output, &history, || {
         let mut table = Table::new(&["revision", "applied", "by", "digest", ""]);
         for revision in &history {

@@ -24,14 +24,17 @@ pub(crate) async fn start(global: &Global, args: StartArgs) -> Result<ExitCode, 
         parameters.insert(name.to_owned(), value);
     }
     let mut random = [0; 16];
-    getrandom::fill(&mut random).map_err(|error| Failure::user(format!("the system gives no random bytes: {error}")))?;
+    getrandom::fill(&mut random)
+        .map_err(|error| Failure::user(format!("the system gives no random bytes: {error}")))?;
     let identity = random.iter().map(|byte| format!("{byte:02x}")).collect();
     let request = StartRequest { parameters, identity };
     let path = format!("/api/v1/pipelines/{}/start", args.pipeline);
     let answer: StartAnswer = client.post(&path, &request).await.map_err(failure)?;
     let run = begun(&client, answer.run.as_str()).await?;
     if !args.wait {
-        view::show(global.output, &run, || println!("{} begins; `windlass logs -f {0}` follows it", run.display_name()));
+        view::show(global.output, &run, || {
+            println!("{} begins; `windlass logs -f {0}` follows it", run.display_name())
+        });
         return Ok(ExitCode::SUCCESS);
     }
     let run = ended(&client, answer.run.as_str()).await?;

@@ -70,7 +70,12 @@ impl Signals {
     }
 }
 
-async fn work(serving: &mut Serving, paths: &[String], until_idle: bool, signals: &mut Signals) -> Result<ExitCode, Failure> {
+async fn work(
+    serving: &mut Serving,
+    paths: &[String],
+    until_idle: bool,
+    signals: &mut Signals,
+) -> Result<ExitCode, Failure> {
     let control = serving.control.clone();
     let mut changes = control.changes();
     if !paths.is_empty() {
@@ -141,9 +146,11 @@ async fn closing(control: &Control, serving: &Serving) -> Result<Vec<String>, Fa
                     for model in tx.registered_models(&project).await? {
                         models.extend(tx.model_versions_of(&project, &model.name).await?);
                     }
-                    open.extend(tx.trigger_states(&project).await?.into_iter().filter_map(|(pipeline, trigger, state)| {
-                        Some(format!("trigger {trigger} of {pipeline} waits for a person: {}", state.open?))
-                    }));
+                    open.extend(tx.trigger_states(&project).await?.into_iter().filter_map(
+                        |(pipeline, trigger, state)| {
+                            Some(format!("trigger {trigger} of {pipeline} waits for a person: {}", state.open?))
+                        },
+                    ));
                 }
                 Ok((runs, models, open))
             })

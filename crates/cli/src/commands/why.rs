@@ -13,7 +13,8 @@ use crate::{
 
 pub(crate) async fn run(global: &Global, args: WhyArgs) -> Result<ExitCode, Failure> {
     let (run, step) = args.target.split_once('/').ok_or_else(|| {
-        Failure::user(format!("`{}` does not name a step", args.target)).hint("write RUN/STEP, such as train-3/features")
+        Failure::user(format!("`{}` does not name a step", args.target))
+            .hint("write RUN/STEP, such as train-3/features")
     })?;
     let step = windlass_api::encode(step);
     let why: Why = connect(global)?.get(&format!("/api/v1/runs/{run}/steps/{step}/why")).await.map_err(failure)?;

@@ -21,11 +21,7 @@ pub(crate) fn plan(plan: &Plan, colour: bool) -> String {
                 let show = |value: &Option<serde_json::Value>| {
                     value.as_ref().map_or_else(|| "(none)".to_owned(), |value| short(&value.to_string()))
                 };
-                lines.push(format!(
-                    "    {path}: {} -> {}",
-                    paint("31", show(old)),
-                    paint("32", show(new))
-                ));
+                lines.push(format!("    {path}: {} -> {}", paint("31", show(old)), paint("32", show(new))));
             }
         }
     }

@@ -96,7 +96,8 @@ impl Progress {
             self.say(&format!("{:<14} {}", run.display_name(), run.cause.text));
         }
         let bar = self.bars.as_ref().map(|bars| bar(bars, None, &run.display_name()));
-        let view = self.runs.entry(run.id.clone()).or_insert_with(|| RunView { run: run.clone(), bar, steps: HashMap::new() });
+        let view =
+            self.runs.entry(run.id.clone()).or_insert_with(|| RunView { run: run.clone(), bar, steps: HashMap::new() });
         if let Some(bar) = &view.bar {
             bar.set_message(run.reason.clone());
         }
@@ -127,7 +128,9 @@ impl Progress {
         }
         // A step is told when it moves to something new that people care about.
         let told = match step.state {
-            StepState::Running | StepState::Succeeded | StepState::Cached | StepState::Failed => before != Some(step.state),
+            StepState::Running | StepState::Succeeded | StepState::Cached | StepState::Failed => {
+                before != Some(step.state)
+            }
             StepState::Blocked | StepState::Cancelled => before.is_some() && before != Some(step.state),
             StepState::Waiting | StepState::Preparing | StepState::Ready | StepState::Skipped => false,
         };

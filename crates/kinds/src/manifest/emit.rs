@@ -33,6 +33,20 @@ pub fn to_yaml(manifest: &Manifest) -> String {
     out
 }
 
+/// Writes any JSON value as YAML.
+pub fn value_to_yaml(value: &Value) -> String {
+    let mut out = String::new();
+    match value {
+        Value::Object(fields) if !fields.is_empty() => mapping(fields, 0, &mut out),
+        Value::Array(items) if !items.is_empty() => sequence(items, 0, &mut out),
+        other => scalar(other, false, &mut out),
+    }
+    if !out.ends_with('\n') {
+        out.push('\n');
+    }
+    out.trim_start_matches('\n').to_owned()
+}
+
 /// Writes the entries of a mapping, one a line; the first line is already indented.
 fn mapping(fields: &Map<String, Value>, indent: usize, out: &mut String) {
     let mut entries: Vec<(&String, &Value)> = fields.iter().collect();

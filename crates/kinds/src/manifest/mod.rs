@@ -22,7 +22,7 @@ mod tree;
 mod units;
 
 pub use check::{Known, NothingKnown, check};
-pub use emit::to_yaml;
+pub use emit::{to_yaml, value_to_yaml};
 pub use merge::{merge_settings, read};
 pub use parsed::{ParseOutcome, Parsed, parse};
 pub use source::{SOURCE_MAX, Source};

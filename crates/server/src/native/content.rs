@@ -37,7 +37,9 @@ pub(super) async fn upload(
     }
     match writer.commit(Some(&digest)).await {
         Ok(_) => Ok(StatusCode::CREATED),
-        Err(error @ windlass_oci::BlobError::Mismatch { .. }) => Err(ApiError::bad_request(windlass_control::chain(&error))),
+        Err(error @ windlass_oci::BlobError::Mismatch { .. }) => {
+            Err(ApiError::bad_request(windlass_control::chain(&error)))
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -36,7 +36,7 @@ pub(super) async fn list(
         project: principal.scope(),
         kind: None,
         subject: query.subject,
-        after: query.after,
+        after: i64::try_from(query.after).unwrap_or(i64::MAX),
         limit: query.limit.clamp(1, 100_000),
     };
     let rows = state

@@ -98,9 +98,8 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Body<T> {
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
         let cap = state.settings.body_cap;
-        let too_large = || {
-            ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", format!("the body has more than {cap} bytes"))
-        };
+        let too_large =
+            || ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", format!("the body has more than {cap} bytes"));
         let length = request.headers().get(axum::http::header::CONTENT_LENGTH);
         let length = length.and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<usize>().ok());
         if length.is_some_and(|length| length > cap) {
@@ -108,6 +107,8 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Body<T> {
         }
         let bytes: Bytes = axum::body::to_bytes(request.into_body(), cap).await.map_err(|_| too_large())?;
         windlass_scan::check_json(&bytes, DEPTH, cap).map_err(|error| ApiError::bad_request(error.to_string()))?;
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| ApiError::bad_request(format!("the body is not as expected: {error}")))
+        serde_json::from_slice(&bytes)
+            .map(Self)
+            .map_err(|error| ApiError::bad_request(format!("the body is not as expected: {error}")))
     }
 }

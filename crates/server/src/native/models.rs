@@ -11,7 +11,10 @@ use windlass_plan::access::Operation;
 use super::Caller;
 use crate::{AppState, error::ApiError};
 
-pub(super) async fn list(State(state): State<AppState>, caller: Caller) -> Result<Json<Vec<RegisteredModel>>, ApiError> {
+pub(super) async fn list(
+    State(state): State<AppState>,
+    caller: Caller,
+) -> Result<Json<Vec<RegisteredModel>>, ApiError> {
     let project = caller.may(Operation::ReadContent)?.project.clone();
     let models = state
         .control

@@ -18,7 +18,8 @@ use crate::{AppState, error::ApiError};
 
 /// Parses `{kind}/{name}` of a path.
 fn object(kind: &str, name: &str) -> Result<ObjectRef, ApiError> {
-    let kind: Kind = kind.parse().map_err(|error: windlass_kinds::KindError| ApiError::bad_request(error.to_string()))?;
+    let kind: Kind =
+        kind.parse().map_err(|error: windlass_kinds::KindError| ApiError::bad_request(error.to_string()))?;
     Ok(ObjectRef::new(kind, parse_name(name)?))
 }
 
@@ -68,7 +69,11 @@ pub(super) async fn list(
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Vec<Revision>>, ApiError> {
     let principal = caller.may(Operation::ReadObjects)?;
-    let kind = query.kind.map(|kind| kind.parse::<Kind>()).transpose().map_err(|error| ApiError::bad_request(error.to_string()))?;
+    let kind = query
+        .kind
+        .map(|kind| kind.parse::<Kind>())
+        .transpose()
+        .map_err(|error| ApiError::bad_request(error.to_string()))?;
     let project = principal.scope();
     let revisions = state
         .control

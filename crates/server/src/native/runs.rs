@@ -179,9 +179,7 @@ pub(super) async fn log(
     let Some(attempt) = attempt else {
         return match query.attempt {
             Some(number) => Err(ApiError::not_found(format!("attempt {number} of {}", step.display_name()))),
-            None => {
-                Ok(Json(LogAnswer { text: String::new(), next: 0, complete: step.state.is_final(), attempt: 0 }))
-            }
+            None => Ok(Json(LogAnswer { text: String::new(), next: 0, complete: step.state.is_final(), attempt: 0 })),
         };
     };
     let chunk = state
