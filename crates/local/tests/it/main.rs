@@ -5,4 +5,5 @@ mod ends;
 mod kills;
 mod logs;
 mod place;
+mod python;
 mod run;
