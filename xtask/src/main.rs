@@ -24,6 +24,7 @@ usage: cargo xtask TASK
 
   test                    set up what the tests need, then run them all
   test STAGE...           only these stages: set-up format lints arrows licences units release end-to-end
+                          year crash
   fresh [TASK]            try the README's commands (or only `up` or `test`) in a fresh Debian; wants root
   crash [--kills N] [--seed S]
                           kill -9 at random moments; the state must end as if nothing had happened

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Result, bail};
 
-use crate::{arrows, licences, setup, shell};
+use crate::{arrows, crash, licences, setup, shell};
 
 struct Stage {
     name: &'static str,
@@ -24,7 +24,9 @@ const STAGES: &[Stage] = &[
     Stage { name: "licences", run: licences::run },
     Stage { name: "units", run: units },
     Stage { name: "release", run: release },
-    Stage { name: "end-to-end", run: end_to_end },
+    Stage { name: "end-to-end", run: || end_to_end("not year") },
+    Stage { name: "year", run: || end_to_end("year") },
+    Stage { name: "crash", run: || crash::run(&["--kills", "10"]) },
 ];
 
 /// Runs the stages named, or all.
@@ -81,8 +83,8 @@ fn release() -> Result<()> {
     shell::show(shell::cargo().args(["build", "--release", "--locked"]))
 }
 
-/// The release binary at work, looked at through the unmodified client.
-fn end_to_end() -> Result<()> {
+/// The release binary at work, looked at through the unmodified client: the tests that a mark selects.
+fn end_to_end(mark: &str) -> Result<()> {
     let root = shell::root();
     let binary = root.join("target/release/windlass");
     if !binary.exists() {
@@ -93,6 +95,6 @@ fn end_to_end() -> Result<()> {
         bail!("there is no {}; cargo xtask test set-up", python.display());
     }
     let mut pytest = Command::new(python);
-    pytest.args(["-m", "pytest", "-q", "tests"]).current_dir(&root).env("WINDLASS_BIN", binary);
+    pytest.args(["-m", "pytest", "-q", "tests", "-m", mark]).current_dir(&root).env("WINDLASS_BIN", binary);
     shell::show(&mut pytest)
 }

@@ -1,0 +1,45 @@
+"""What the end-to-end tests share: the binary, a place it works in, and the example after it was worked through."""
+
+import os
+from pathlib import Path
+
+import pytest
+from place import Place
+from shorten import shorten
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def binary() -> Path:
+    """The program under test: `WINDLASS_BIN`, or the release build."""
+    path = Path(os.environ.get("WINDLASS_BIN", ROOT / "target/release/windlass"))
+    if not path.exists():
+        pytest.exit(f"there is no {path}: cargo build --release", returncode=1)
+    return path.resolve()
+
+
+@pytest.fixture
+def place(binary: Path, tmp_path: Path) -> Place:
+    """An empty place of one test."""
+    return Place(binary, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def worked(binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """A place in which the shortened example was worked through to the end, once for all tests that only look."""
+    place = Place(binary, tmp_path_factory.mktemp("worked"))
+    shorten(place.folder / "flights")
+    ended = place.run("up", "flights", "--until-idle", "--listen", "127.0.0.1:0", limit=1800)
+    assert ended.returncode == 0, ended.stderr
+    return place
+
+
+@pytest.fixture(scope="session")
+def client(worked: Place):
+    """The unmodified client, talking to a server over what was worked through."""
+    with worked.server() as address:
+        import mlflow
+
+        mlflow.set_tracking_uri(address)
+        yield mlflow.MlflowClient()
