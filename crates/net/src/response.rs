@@ -16,7 +16,7 @@ use windlass_kinds::{Digest, Hasher};
 use crate::{NetError, request::classify, url};
 
 /// How much of a refusal's text is quoted, in bytes read and characters shown.
-const EXCERPT_BYTES: u64 = 4096;
+const EXCERPT_BYTES: usize = 4096;
 const EXCERPT_SHOWN: usize = 300;
 
 /// An answer whose body was not read yet.
@@ -53,11 +53,19 @@ impl Response {
             return Ok(self);
         }
         let url = url::mask_url(&self.url);
-        let excerpt = match self.bytes_capped(EXCERPT_BYTES).await {
-            Ok(bytes) => excerpt(&bytes),
-            Err(_) => String::new(),
-        };
+        let excerpt = excerpt(&self.beginning(EXCERPT_BYTES).await);
         Err(NetError::Status { url, status, excerpt })
+    }
+
+    /// Returns the first bytes of the body, as far as they come.
+    async fn beginning(mut self, length: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        while bytes.len() < length
+            && let Ok(Some(piece)) = self.chunk().await
+        {
+            bytes.extend_from_slice(&piece[..piece.len().min(length - bytes.len())]);
+        }
+        bytes
     }
 
     /// Returns the body, of at most `max` bytes.
@@ -148,9 +156,10 @@ impl Response {
 
 /// Returns the beginning of a text on one line.
 fn excerpt(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let line = words.join(" ");
-    let clean: String = line.chars().filter(|character| !character.is_control()).take(EXCERPT_SHOWN).collect();
-    if clean.len() < line.len() { format!("{clean}…") } else { clean }
+    let text = String::from_utf8_lossy(bytes).replace(|character: char| character.is_control(), " ");
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(EXCERPT_SHOWN) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
 }

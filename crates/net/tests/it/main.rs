@@ -1,0 +1,6 @@
+//! The client against servers that misbehave.
+
+mod download;
+mod exchange;
+mod server;
+mod zones;
