@@ -82,7 +82,8 @@ impl Store {
     ///
     /// `work` may be run again (PostgreSQL could not order it among others, or a member of its group failed), so it
     /// must be repeatable: it captures values and clones them. Waiting for anything but the transaction inside it holds
-    /// up every other writer. Once handed over, a write is carried out even where its caller goes away.
+    /// up every other writer. It passes errors of the transaction on, since after one PostgreSQL refuses all further
+    /// statements. Once handed over, a write is carried out even where its caller goes away.
     pub async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,

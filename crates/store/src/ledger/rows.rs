@@ -1,6 +1,7 @@
 //! The rows of the ledger: appended with the change, listed for people.
 
 use serde::Serialize;
+use sqlx::AssertSqlSafe;
 use windlass_kinds::{
     Digest, Micros, Name,
     record::{Actor, LedgerEntry, LedgerKind},
@@ -82,20 +83,21 @@ impl Tx {
     /// Lists rows in the order they were written.
     pub async fn ledger_list(&mut self, query: &LedgerQuery) -> Result<Vec<LedgerRow>, StoreError> {
         let LedgerQuery { project, kind, subject, after, limit } = query;
-        let rows = self
-            .rows(
-                "SELECT place, leaf, entry FROM ledger
-                 WHERE place > $1 AND ($2 = '' OR project = $2) AND ($3 = '' OR kind = $3) AND ($4 = '' OR subject = $4)
-                 ORDER BY place LIMIT $5",
-                args![
-                    *after,
-                    project.as_ref().map_or("", Name::as_str),
-                    kind.map_or("", LedgerKind::as_str),
-                    subject.as_deref().unwrap_or_default(),
-                    *limit
-                ],
-            )
-            .await?;
+        let mut sql = "SELECT place, leaf, entry FROM ledger WHERE place > $1".to_owned();
+        let mut args = args![*after, *limit];
+        // Only what was asked for, so that each question finds its index.
+        for (column, value) in [
+            ("project", project.as_ref().map(Name::as_str)),
+            ("kind", kind.map(LedgerKind::as_str)),
+            ("subject", subject.as_deref()),
+        ] {
+            if let Some(value) = value {
+                args.push(value.into());
+                sql.push_str(&format!(" AND {column} = ${}", args.len()));
+            }
+        }
+        sql.push_str(" ORDER BY place LIMIT $2");
+        let rows = self.rows(AssertSqlSafe(sql), args).await?;
         rows.iter().map(ledger_row).collect()
     }
 
