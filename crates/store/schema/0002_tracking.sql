@@ -20,7 +20,7 @@ CREATE TABLE experiment_tag (
     PRIMARY KEY (project, experiment, key)
 );
 
--- sealed: 0 = open, 1 = the ledger holds a seal of what is here, 2 = written to since it was sealed.
+-- sealed: 0 = open, 1 = the ledger holds a seal of what is here, 2 = reopened or written to since it was sealed.
 CREATE TABLE tracking_run (
     id TEXT NOT NULL PRIMARY KEY,
     project TEXT NOT NULL,

@@ -113,7 +113,8 @@ async fn send(door: &Door, path: String) -> Result<Response> {
 
 /// Returns a header that names the file in ASCII; other characters become `_`.
 fn disposition(name: &str) -> String {
-    let plain = |character: char| if character.is_ascii_alphanumeric() || "._-".contains(character) { character } else { '_' };
+    let plain =
+        |character: char| if character.is_ascii_alphanumeric() || "._-".contains(character) { character } else { '_' };
     format!("attachment; filename={}", name.chars().map(plain).collect::<String>())
 }
 
@@ -121,8 +122,23 @@ fn disposition(name: &str) -> String {
 fn content_type(name: &str) -> &'static str {
     let text = ["MLmodel", "MLproject"].contains(&name)
         || [
-            ".txt", ".log", ".err", ".cfg", ".conf", ".ini", ".json", ".yaml", ".yml", ".xml", ".md", ".csv", ".tsv",
-            ".py", ".js", ".toml", ".properties",
+            ".txt",
+            ".log",
+            ".err",
+            ".cfg",
+            ".conf",
+            ".ini",
+            ".json",
+            ".yaml",
+            ".yml",
+            ".xml",
+            ".md",
+            ".csv",
+            ".tsv",
+            ".py",
+            ".js",
+            ".toml",
+            ".properties",
         ]
         .iter()
         .any(|end| name.ends_with(end));
@@ -190,10 +206,8 @@ fn children(artifacts: &[Artifact], below: &str, shown: &str) -> Vec<FileInfo> {
 }
 
 async fn below(door: &Door, folder: String) -> Result<Vec<Artifact>> {
-    door.read((door.project().clone(), folder), |tx, a| {
-        Box::pin(async move { tx.artifact_list(&a.0, &a.1).await })
-    })
-    .await
+    door.read((door.project().clone(), folder), |tx, a| Box::pin(async move { tx.artifact_list(&a.0, &a.1).await }))
+        .await
 }
 
 pub(super) async fn list(door: Door, query: Query) -> Result<Json<Listing>> {
@@ -259,7 +273,8 @@ mod tests {
     #[test]
     fn folders_show_their_children() {
         let artifact = |path: &str| Artifact { path: path.to_owned(), digest: Digest::sha256(path), size: 5 };
-        let all = [artifact("1/r/artifacts/d/t.txt"), artifact("1/r/artifacts/d/u/v"), artifact("1/r/artifacts/j.json")];
+        let all =
+            [artifact("1/r/artifacts/d/t.txt"), artifact("1/r/artifacts/d/u/v"), artifact("1/r/artifacts/j.json")];
         let shown = |below: &str, shown: &str| {
             let files = children(&all, below, shown);
             files.iter().map(|file| format!("{}{}", file.path, if file.is_dir { "/" } else { "" })).collect::<Vec<_>>()

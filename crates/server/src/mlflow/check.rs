@@ -48,8 +48,7 @@ fn key(parameter: &str, what: &str, text: &str) -> Result<()> {
             shown()
         )));
     }
-    let unique = !text.starts_with('/')
-        && text.split('/').all(|part| !matches!(part, "" | "." | ".."));
+    let unique = !text.starts_with('/') && text.split('/').all(|part| !matches!(part, "" | "." | ".."));
     if !unique {
         return Err(Error::invalid(format!(
             "Invalid value {} for parameter '{parameter}' supplied: Names may be treated as files in certain cases, and \
@@ -155,9 +154,9 @@ pub(super) fn alias(alias: &str) -> Result<()> {
     if alias.eq_ignore_ascii_case("latest") {
         return Err(Error::invalid("'latest' alias name (case insensitive) is reserved."));
     }
-    let number = alias.strip_prefix(['v', 'V']).is_some_and(|rest| {
-        !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit())
-    });
+    let number = alias
+        .strip_prefix(['v', 'V'])
+        .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()));
     if number {
         return Err(Error::invalid(format!("Version alias name '{alias}' is reserved.")));
     }
@@ -173,9 +172,7 @@ pub(super) fn page_size(given: Option<i64>, default: u32, most: u32) -> Result<u
         )));
     }
     u32::try_from(given).ok().filter(|given| *given <= most).ok_or_else(|| {
-        Error::invalid(format!(
-            "Invalid value {given} for parameter 'max_results' supplied. It must be at most {most}"
-        ))
+        Error::invalid(format!("Invalid value {given} for parameter 'max_results' supplied. It must be at most {most}"))
     })
 }
 

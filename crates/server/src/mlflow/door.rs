@@ -81,10 +81,8 @@ impl Door {
 
     /// Returns a run of the caller's project.
     pub(super) async fn run(&self, run: &RunId) -> Result<Run> {
-        self.read((self.project().clone(), run.clone()), |tx, a| {
-            Box::pin(async move { tx.run_find(&a.0, &a.1).await })
-        })
-        .await
+        self.read((self.project().clone(), run.clone()), |tx, a| Box::pin(async move { tx.run_find(&a.0, &a.1).await }))
+            .await
     }
 
     /// Returns the project that the caller works in.

@@ -134,9 +134,9 @@ impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Missing(subject) | Refusal::NotDeleted(subject) => Self::not_found(missing(&subject)),
-            Refusal::Deleted(Subject::Experiment(id)) => Self::invalid(format!(
-                "The experiment {id} must be in the 'active' state. Current state is deleted."
-            )),
+            Refusal::Deleted(Subject::Experiment(id)) => {
+                Self::invalid(format!("The experiment {id} must be in the 'active' state. Current state is deleted."))
+            }
             Refusal::Deleted(Subject::Run(id)) => {
                 Self::invalid(format!("The run {id} must be in the 'active' state. Current state is deleted."))
             }

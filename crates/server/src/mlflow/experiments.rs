@@ -68,9 +68,7 @@ pub(super) struct One {
 /// Returns the id in a request, which must be digits.
 pub(super) fn id(text: &str) -> Result<ExperimentId> {
     if text.parse::<i64>().is_err() {
-        return Err(Error::invalid(format!(
-            "Invalid experiment ID '{text}'. Experiment ID must be a valid integer."
-        )));
+        return Err(Error::invalid(format!("Invalid experiment ID '{text}'. Experiment ID must be a valid integer.")));
     }
     Ok(ExperimentId::new(text))
 }
@@ -79,9 +77,7 @@ pub(super) fn id(text: &str) -> Result<ExperimentId> {
 pub(super) async fn ensure_default(door: &Door) -> Result<()> {
     let default = ExperimentId::new("0");
     let there = door
-        .read((door.project().clone(), default), |tx, a| {
-            Box::pin(async move { tx.experiment_get(&a.0, &a.1).await })
-        })
+        .read((door.project().clone(), default), |tx, a| Box::pin(async move { tx.experiment_get(&a.0, &a.1).await }))
         .await?;
     if there.is_some() {
         return Ok(());
@@ -207,8 +203,7 @@ pub(super) struct Change {
 
 async fn change(door: &Door, experiment: String, change: ExperimentChange) -> Result<Json<Empty>> {
     let args = (door.project().clone(), id(&experiment)?, change, door.principal.actor.clone(), door.now());
-    door.write(args, |tx, a| Box::pin(async move { tx.experiment_change(&a.0, &a.1, &a.2, &a.3, a.4).await }))
-        .await?;
+    door.write(args, |tx, a| Box::pin(async move { tx.experiment_change(&a.0, &a.1, &a.2, &a.3, a.4).await })).await?;
     Ok(Json(Empty {}))
 }
 

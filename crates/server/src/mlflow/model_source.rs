@@ -177,7 +177,9 @@ mod tests {
         ] {
             assert_eq!(parse(text).unwrap(), expected, "{text}");
         }
-        for bad in ["mlflow-artifacts:/x/../y", "mlflow-artifacts:/x/%2e%2e/y", "runs://host/x", "s3:/a/../b", "models:/"] {
+        for bad in
+            ["mlflow-artifacts:/x/../y", "mlflow-artifacts:/x/%2e%2e/y", "runs://host/x", "s3:/a/../b", "models:/"]
+        {
             assert!(parse(bad).is_err(), "{bad}");
         }
     }

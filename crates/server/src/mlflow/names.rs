@@ -10,9 +10,9 @@ const FIRST: [&str; 32] = [
     "quiet", "sharp", "steady", "sunny", "swift", "warm", "wise",
 ];
 const SECOND: [&str; 32] = [
-    "badger", "bear", "bee", "crane", "crow", "deer", "dove", "eagle", "elk", "falcon", "finch", "fox", "goat", "goose",
-    "hare", "hawk", "heron", "horse", "ibex", "jay", "lark", "lynx", "mole", "otter", "owl", "raven", "robin", "seal",
-    "stork", "swan", "wolf", "wren",
+    "badger", "bear", "bee", "crane", "crow", "deer", "dove", "eagle", "elk", "falcon", "finch", "fox", "goat",
+    "goose", "hare", "hawk", "heron", "horse", "ibex", "jay", "lark", "lynx", "mole", "otter", "owl", "raven", "robin",
+    "seal", "stork", "swan", "wolf", "wren",
 ];
 
 fn random<const N: usize>() -> Result<[u8; N]> {

@@ -1,6 +1,10 @@
 //! The rest of the surface: what clients probe, and what is not served.
 
-use axum::{Json, extract::OriginalUri, http::{Method, StatusCode}};
+use axum::{
+    Json,
+    extract::OriginalUri,
+    http::{Method, StatusCode},
+};
 use serde::Serialize;
 
 use super::{VERSION, error::Error};

@@ -13,9 +13,7 @@ struct Token {
 /// Returns the offset in a token; an empty one is the beginning.
 pub(super) fn offset(token: Option<&str>) -> Result<u64> {
     let Some(token) = token.filter(|token| !token.is_empty()) else { return Ok(0) };
-    let bytes = STANDARD
-        .decode(token)
-        .map_err(|_| Error::invalid("Invalid page token, could not base64-decode"))?;
+    let bytes = STANDARD.decode(token).map_err(|_| Error::invalid("Invalid page token, could not base64-decode"))?;
     let token: Token =
         serde_json::from_slice(&bytes).map_err(|_| Error::invalid("Invalid page token, could not parse offset"))?;
     Ok(token.offset)

@@ -175,8 +175,7 @@ pub(super) async fn remove(door: Door, Body(body): Body<Which>) -> Result<Json<E
     door.may(Operation::DeleteModel)?;
     let name = body.name.text("name")?;
     let args = (door.project().clone(), name, door.principal.actor.clone(), door.now());
-    door.write(args, |tx, a| Box::pin(async move { tx.registered_model_delete(&a.0, &a.1, &a.2, a.3).await }))
-        .await?;
+    door.write(args, |tx, a| Box::pin(async move { tx.registered_model_delete(&a.0, &a.1, &a.2, a.3).await })).await?;
     Ok(Json(Empty {}))
 }
 

@@ -154,9 +154,8 @@ pub(super) async fn update(door: Door, Body(body): Body<Update>) -> Result<Json<
     }
     let change = RunChange { name, status, end_ms: body.end_time.optional("end_time")? };
     let args = (door.project().clone(), id, change, door.principal.actor.clone(), door.now());
-    let run = door
-        .write(args, |tx, a| Box::pin(async move { tx.run_change(&a.0, &a.1, &a.2, &a.3, a.4).await }))
-        .await?;
+    let run =
+        door.write(args, |tx, a| Box::pin(async move { tx.run_change(&a.0, &a.1, &a.2, &a.3, a.4).await })).await?;
     Ok(Json(Updated { run_info: show::run_info(&run) }))
 }
 

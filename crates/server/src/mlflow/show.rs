@@ -355,9 +355,6 @@ pub(super) fn model(model: RegisteredModel, latest: Option<ModelVersion>) -> Mod
         description,
         latest_versions,
         tags: tags(pairs.into_iter().collect()),
-        aliases: aliases
-            .into_iter()
-            .map(|(alias, version)| AliasOut { alias, version: version.to_string() })
-            .collect(),
+        aliases: aliases.into_iter().map(|(alias, version)| AliasOut { alias, version: version.to_string() }).collect(),
     }
 }

@@ -307,7 +307,8 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Body<T> {
     async fn from_request(request: Request, state: &AppState) -> Result<Self> {
         let cap = state.settings.body_cap;
         let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let is_json = kind.is_none_or(|kind| kind.split(';').next().is_some_and(|kind| kind.trim() == "application/json"));
+        let is_json =
+            kind.is_none_or(|kind| kind.split(';').next().is_some_and(|kind| kind.trim() == "application/json"));
         if !is_json {
             return Err(Error::invalid("Bad Request. Content-Type must be one of ['application/json']."));
         }
@@ -363,7 +364,10 @@ impl Query {
 
     /// Returns the run that a request is about: `run_id`, or `run_uuid` from old clients.
     pub(super) fn run(&self) -> Result<&str> {
-        self.get("run_id").or_else(|| self.get("run_uuid")).filter(|id| !id.is_empty()).ok_or_else(|| Error::required("run_id"))
+        self.get("run_id")
+            .or_else(|| self.get("run_uuid"))
+            .filter(|id| !id.is_empty())
+            .ok_or_else(|| Error::required("run_id"))
     }
 }
 
@@ -390,7 +394,11 @@ mod tests {
     #[test]
     fn numbers_come_as_numbers_or_text() {
         for (json, number) in [("5", 5), ("\"5\"", 5), ("1.5", 1), ("true", 1), ("-3", -3)] {
-            assert_eq!(sample(&format!("{{\"number\": {json}}}")).number.required("number").ok(), Some(number), "{json}");
+            assert_eq!(
+                sample(&format!("{{\"number\": {json}}}")).number.required("number").ok(),
+                Some(number),
+                "{json}"
+            );
         }
         for (json, bits) in [("\"Infinity\"", f64::INFINITY), ("2", 2.0), ("\"5\"", 5.0), ("1e400", f64::INFINITY)] {
             let Ok(sample) = serde_json::from_str::<Sample>(&format!("{{\"value\": {json}}}")) else { continue };
@@ -403,7 +411,10 @@ mod tests {
     fn mistakes_name_parameter_value_and_type() {
         let message = |error: Error| format!("{error:?}");
         let error = message(sample("{\"text\": 123}").text.text("name").unwrap_err());
-        assert!(error.contains("Invalid value 123 for parameter 'name' supplied:  Hint: Value was of type 'int'."), "{error}");
+        assert!(
+            error.contains("Invalid value 123 for parameter 'name' supplied:  Hint: Value was of type 'int'."),
+            "{error}"
+        );
         let error = message(sample("{\"text\": \"\"}").text.text("name").unwrap_err());
         assert!(error.contains("Missing value for required parameter 'name'."), "{error}");
         let error = message(pairs(sample("{\"tags\": \"x\"}").tags, "tags").unwrap_err());

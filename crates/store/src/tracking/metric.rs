@@ -92,7 +92,7 @@ impl Tx {
             .execute(
                 "INSERT INTO metric_point (run, key, step, at_ms, value, nan, model, dataset_name, dataset_digest)
                  SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9 FROM tracking_run
-                 WHERE id = $1 AND project = $10 AND deleted = 0 AND sealed = 0
+                 WHERE id = $1 AND project = $10 AND deleted = 0 AND sealed <> 1
                  ON CONFLICT (run, key, step, at_ms, value, nan) DO NOTHING",
                 args,
             )

@@ -171,9 +171,11 @@ impl Tx {
         {
             match status.is_final() {
                 true => self.run_seal(&run, actor, now).await?,
-                false => {
-                    self.execute("UPDATE tracking_run SET sealed = 0 WHERE id = $1", args![id.as_str()]).await?;
+                // An earlier seal is outdated from here on; the next end makes a new one.
+                false if sealed == Sealed::Sealed => {
+                    self.execute("UPDATE tracking_run SET sealed = 2 WHERE id = $1", args![id.as_str()]).await?;
                 }
+                false => {}
             }
         }
         Ok(run)

@@ -100,7 +100,12 @@ impl Tx {
 
     /// Seals again up to `limit` runs that were written to after they ended; returns how many.
     pub async fn runs_reseal(&mut self, limit: u32, now: Micros) -> Result<u32, StoreError> {
-        let rows = self.rows("SELECT id FROM tracking_run WHERE sealed = 2 LIMIT $1", args![limit]).await?;
+        let rows = self
+            .rows(
+                "SELECT id FROM tracking_run WHERE sealed = 2 AND status IN ('FINISHED', 'FAILED', 'KILLED') LIMIT $1",
+                args![limit],
+            )
+            .await?;
         let mut sealed = 0;
         for row in &rows {
             if let Some(run) = self.run_get(&RunId::new(row.text(0)?)).await? {
@@ -109,17 +114,6 @@ impl Tx {
             }
         }
         Ok(sealed)
-    }
-
-    /// Returns the runs whose seal in the ledger should match what they hold.
-    pub async fn runs_sealed(&mut self, after: Option<&RunId>, limit: u32) -> Result<Vec<RunId>, StoreError> {
-        let rows = self
-            .rows(
-                "SELECT id FROM tracking_run WHERE sealed = 1 AND id > $1 ORDER BY id LIMIT $2",
-                args![after.map_or("", RunId::as_str), limit],
-            )
-            .await?;
-        rows.iter().map(|row| Ok(RunId::new(row.text(0)?))).collect()
     }
 }
 

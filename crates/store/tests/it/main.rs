@@ -4,5 +4,7 @@ mod durability;
 mod ledger;
 mod ledger_tracking;
 mod records;
+mod registry;
 mod samples;
+mod tracking;
 mod transactions;

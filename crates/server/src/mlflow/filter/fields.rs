@@ -95,9 +95,7 @@ fn attribute(entity: Entity, name: &str) -> Result<(Field, Kind)> {
         (Entity::LoggedModel, "creation_timestamp" | "creation_time") => (Attribute::Created, Kind::Number),
         (Entity::LoggedModel, "last_updated_timestamp" | "last_updated_time") => (Attribute::Updated, Kind::Number),
         (Entity::Model, "name") => (Attribute::Name, Kind::Text),
-        (Entity::Model | Entity::Version, "timestamp" | "last_updated_timestamp") => {
-            (Attribute::Updated, Kind::Number)
-        }
+        (Entity::Model | Entity::Version, "timestamp" | "last_updated_timestamp") => (Attribute::Updated, Kind::Number),
         (Entity::Model | Entity::Version, "creation_timestamp") => (Attribute::Created, Kind::Number),
         (Entity::Version, "name") => (Attribute::Name, Kind::Text),
         (Entity::Version, "version" | "version_number") => (Attribute::Version, Kind::Number),
@@ -118,7 +116,9 @@ fn attribute(entity: Entity, name: &str) -> Result<(Field, Kind)> {
                     "'name', 'version_number', 'run_id', 'source_path', 'creation_timestamp', 'last_updated_timestamp'"
                 }
             };
-            return Err(Error::invalid(format!("Invalid attribute key '{other}' specified. Valid keys are '{{{valid}}}'")));
+            return Err(Error::invalid(format!(
+                "Invalid attribute key '{other}' specified. Valid keys are '{{{valid}}}'"
+            )));
         }
     };
     Ok((Field::Attribute(attribute), kind))

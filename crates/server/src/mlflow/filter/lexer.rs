@@ -50,11 +50,13 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>> {
             }
             '(' | ')' | ',' => (Token::Sign(first.to_string()), &rest[1..]),
             '0'..='9' | '-' | '+' => {
-                let length = rest.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || b".+-".contains(byte)).count();
+                let length =
+                    rest.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || b".+-".contains(byte)).count();
                 (Token::Number(rest[..length].to_owned()), &rest[length..])
             }
             '.' if rest[1..].starts_with(|next: char| next.is_ascii_digit()) => {
-                let length = rest.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || b".+-".contains(byte)).count();
+                let length =
+                    rest.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || b".+-".contains(byte)).count();
                 (Token::Number(rest[..length].to_owned()), &rest[length..])
             }
             _ => word(text, rest)?,

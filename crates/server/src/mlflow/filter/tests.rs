@@ -25,14 +25,30 @@ fn sentences_are_understood() {
             "Param(\"a.b\") Equal Text(\"it's\") & Tag(\"x\") ILike Text(\"p%\")",
         ),
         (Entity::Run, "tags.`mlflow.runName` = 'child'", "Attribute(Name) Equal Text(\"child\")"),
-        (Entity::Run, "attributes.status IN ('FINISHED', 'FAILED')", "Attribute(Status) In List([\"FINISHED\", \"FAILED\"])"),
+        (
+            Entity::Run,
+            "attributes.status IN ('FINISHED', 'FAILED')",
+            "Attribute(Status) In List([\"FINISHED\", \"FAILED\"])",
+        ),
         (Entity::Run, "run_id NOT IN ('a')", "Attribute(Id) NotIn List([\"a\"])"),
-        (Entity::Run, "start_time >= 5 AND params.z IS NULL", "Attribute(Created) GreaterOrEqual Number(5.0) & Param(\"z\") IsNull None"),
+        (
+            Entity::Run,
+            "start_time >= 5 AND params.z IS NULL",
+            "Attribute(Created) GreaterOrEqual Number(5.0) & Param(\"z\") IsNull None",
+        ),
         (Entity::Run, "tags.a IS NOT NULL", "Tag(\"a\") IsNotNull None"),
         (Entity::Run, "dataset.name = 'd'", "Dataset(Name) Equal Text(\"d\")"),
         (Entity::Experiment, "name LIKE 'w%'", "Attribute(Name) Like Text(\"w%\")"),
-        (Entity::Version, "name='x' and run_id = ''", "Attribute(Name) Equal Text(\"x\") & Attribute(Run) Equal Text(\"\")"),
-        (Entity::Model, "name ILIKE '%x%' AND tag.`k` != 'v'", "Attribute(Name) ILike Text(\"%x%\") & Tag(\"k\") NotEqual Text(\"v\")"),
+        (
+            Entity::Version,
+            "name='x' and run_id = ''",
+            "Attribute(Name) Equal Text(\"x\") & Attribute(Run) Equal Text(\"\")",
+        ),
+        (
+            Entity::Model,
+            "name ILIKE '%x%' AND tag.`k` != 'v'",
+            "Attribute(Name) ILike Text(\"%x%\") & Tag(\"k\") NotEqual Text(\"v\")",
+        ),
     ];
     for (entity, text, expected) in cases {
         assert_eq!(shown(entity, text), expected, "{text}");
@@ -46,7 +62,11 @@ fn mistakes_are_told_in_the_words_clients_know() {
         (Entity::Run, "metrics.a >", "Invalid clause(s) in filter string: 'metrics.a', '>'"),
         (Entity::Run, "metrics.a > 'x'", "Expected numeric value type for metric. Found 'x'"),
         (Entity::Run, "params.a = 5", "Expected a quoted string value for parameter (e.g. 'my-value'). Got value 5"),
-        (Entity::Run, "bogus.a = 5", "Invalid entity type 'bogus'. Valid values are ['metric', 'parameter', 'tag', 'attribute', 'dataset']"),
+        (
+            Entity::Run,
+            "bogus.a = 5",
+            "Invalid entity type 'bogus'. Valid values are ['metric', 'parameter', 'tag', 'attribute', 'dataset']",
+        ),
         (Entity::Run, "attributes.bogus = 5", "Invalid attribute key 'bogus' specified."),
         (Entity::Run, "params.a = '1' OR params.b = '2'", "Invalid clause(s) in filter string: 'OR'"),
         (Entity::Run, "params.a > '1'", "Invalid comparator '>' not one of"),
