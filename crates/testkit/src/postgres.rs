@@ -89,6 +89,7 @@ impl Postgres {
                 let log = std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
                 panic!("PostgreSQL did not start:\n{log}");
             }
+            #[expect(clippy::disallowed_methods, reason = "before any runtime; a state with a time limit")]
             std::thread::sleep(Duration::from_millis(20));
         }
     }
