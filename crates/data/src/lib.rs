@@ -6,6 +6,7 @@
 //! crate does not know what a verdict is, who asked, or where versions are kept.
 
 mod assemble;
+mod format;
 mod judge;
 mod listing;
 mod settle;

@@ -4,6 +4,11 @@
 //! to meanwhile is no state of the file at all, and the caller lists again. Whatever the bytes are, the answer is a
 //! failure in words, never a panic, and memory stays bounded.
 
+mod cell;
+mod checks;
+mod column;
+mod unique;
+
 use std::{
     fs, io,
     os::unix::fs::OpenOptionsExt,
@@ -12,11 +17,20 @@ use std::{
 
 use windlass_kinds::{
     Digest, Hasher,
-    manifest::DatasetSpec,
+    manifest::{DatasetSpec, Expectations},
     record::{ExpectationFailure, FileStamp},
 };
 
-use crate::{ListedFile, listing::stamp_of};
+pub(crate) use self::{
+    cell::{Cell, Family, FoundColumn},
+    checks::Checks,
+    column::Place,
+};
+use crate::{
+    ListedFile,
+    format::{self, Unreadable},
+    listing::stamp_of,
+};
 
 /// What one file holds.
 #[derive(Debug, Clone, PartialEq)]
@@ -84,16 +98,43 @@ pub fn judge(folder: &Path, listed: &ListedFile, spec: &DatasetSpec) -> Result<J
             Err(error) => return Err(fail(error)),
         }
     }
-    let _ = spec;
+    let measured = measure(&file, listed, spec);
+    // What the system refused matters only where the file is still the one we opened.
     let after = fs::metadata(&path).map_err(fail)?;
     if stamp_of(&after) != listed.stamp {
         return Err(changed());
     }
-    Ok(Judged {
-        digest: hasher.finish(),
-        size: listed.stamp.size,
-        rows: None,
-        failures: Vec::new(),
-        stamp: listed.stamp,
-    })
+    let (rows, failures) = measured.map_err(fail)?;
+    Ok(Judged { digest: hasher.finish(), size: listed.stamp.size, rows, failures, stamp: listed.stamp })
+}
+
+/// Returns the rows of an open file and what it fails.
+fn measure(
+    file: &fs::File,
+    listed: &ListedFile,
+    spec: &DatasetSpec,
+) -> Result<(Option<u64>, Vec<ExpectationFailure>), io::Error> {
+    let mut checks = Checks::new(&listed.path, &spec.expectations);
+    let Some(format) = spec.format.or_else(|| format::by_ending(&listed.path)) else {
+        // Files of other kinds are data too, as long as nothing is expected of their rows.
+        let failures = match spec.expectations == Expectations::default() {
+            true => Vec::new(),
+            false => checks.unreadable("a file whose ending tells no format; set the dataset's `format`, or `include`"),
+        };
+        return Ok((None, failures));
+    };
+    if listed.stamp.size == 0 {
+        return Ok((None, checks.unreadable("an empty file, 0 bytes")));
+    }
+    let mut rows = 0;
+    loop {
+        match format::read(format, file, listed.stamp.size, &mut checks) {
+            Ok(read) => rows = rows.max(read),
+            Err(Unreadable::Bytes(problem)) => return Ok((None, checks.unreadable(problem))),
+            Err(Unreadable::System(error)) => return Err(error),
+        }
+        if !checks.next_reading() {
+            return Ok((Some(rows), checks.finish(rows)));
+        }
+    }
 }
