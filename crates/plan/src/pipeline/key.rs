@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use windlass_kinds::{
     Digest, Name, canonical,
-    manifest::{StepDefaults, StepSpec},
+    manifest::{OutputSpec, StepDefaults, StepSpec},
     record::CacheKey,
 };
 
@@ -53,22 +53,22 @@ pub struct KeyFacts<'a> {
 ///   whoever made it and whenever. For a fan-in the values and trees in order, since the order shows in the names of
 ///   the folders. Whether an output is one file or a folder is part of it: the step finds another path.
 /// - `env.<NAME>`: the digest of each environment variable's value that the manifest sets, from the template, the
-///   pipeline or the step, after merging. This is the template's semantic digest: with command, code and lock above it
-///   is all in a template that can change a result. A digest and not the value, so that `why` shows no secret.
+///   pipeline or the step, after merging. A digest and not the value, so that `why` shows no secret.
+/// - `output.<name>`: each declared output, whether it may be missing, and as which model it is registered. A result
+///   from before an output was declared lacks it, and one from before it became a model registered nothing: neither
+///   can stand in. These two are the template's semantic digest: with command, code and lock above they are all of a
+///   step's settings that can change its result.
 /// - `architecture`: floating point and wheels differ between them.
 /// - `world-size`: how many processes share the work; one, until steps can be distributed. It changes what a shard
 ///   sees and the order of sums.
 /// - `project`: results do not cross projects, whose members may not see each other's data.
 /// - `environment`: the place's name, for what a place brings along that nobody declared.
 ///
-/// What stays out, though it is in the manifest: the names of pipeline, step, template and output (a renamed step does
-/// the same); retries, time-outs, priority and resources (how long and where, not what: a step whose result depends on
+/// What stays out, though it is in the manifest: the names of pipeline, step and template (a renamed step does the
+/// same); retries, time-outs, priority and resources (how long and where, not what: a step whose result depends on
 /// the number of its processors has to take that number as a parameter); `needs`, `when` and `wait` (whether and when
 /// it runs); labels, descriptions. And what is not: time, run numbers, attempt ids, addresses and tokens, which differ
 /// every time and must not matter.
-///
-/// The outputs a step declares are not in the key either. A result that lacks an output that is now asked for simply
-/// does not stand in; see [`super`].
 pub fn key(facts: &KeyFacts<'_>) -> CacheKey {
     // No `..`: a new fact must be weighed here or this stops compiling.
     let KeyFacts { step, code, lock, parameters, inputs, architecture, project, environment } = *facts;
@@ -88,6 +88,12 @@ pub fn key(facts: &KeyFacts<'_>) -> CacheKey {
     // The environment is in through its lock; how long, how often and on how much is left out on purpose.
     let StepDefaults { python: _, env, retries: _, timeout: _, resources: _ } = &step.settings;
     parts.extend(env.iter().map(|(name, value)| (format!("env.{name}"), Digest::sha256(value).to_string())));
+    parts.extend(step.outputs.iter().map(|(name, output)| {
+        let OutputSpec { model, optional } = output;
+        let needed = if *optional { "optional" } else { "required" };
+        let registered = model.as_ref().map_or_else(String::new, |model| format!(", registered as {model}"));
+        (format!("output.{name}"), format!("{needed}{registered}"))
+    }));
     CacheKey { digest: canonical::digest(&parts), parts }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use windlass_kinds::{
     Digest, Name, canonical,
-    manifest::{InputSource, OutputSpec, RetrySpec},
+    manifest::{InputSource, RetrySpec},
     record::{CacheEntry, Output, PipelineRunState, StepRun, StepState},
 };
 
@@ -241,9 +241,8 @@ impl Machine<'_> {
                 digest
             }
         };
-        let spec = self.spec(place);
         let facts = self.facts;
-        let found = match (spec.cache, facts.cache.get(&digest)) {
+        let found = match (self.spec(place).cache, facts.cache.get(&digest)) {
             (false, _) => None,
             (true, Some(found)) => found.as_ref(),
             (true, None) => {
@@ -251,12 +250,11 @@ impl Machine<'_> {
                 return;
             }
         };
-        match found.filter(|entry| has_outputs(entry, &spec.outputs)) {
+        match found {
             Some(CacheEntry { step_run, outputs }) => {
                 let step = self.change(place);
                 step.cached_from = Some(step_run.clone());
-                step.outputs =
-                    outputs.iter().filter(|(name, _)| spec.outputs.contains_key(*name)).map(copied).collect();
+                step.outputs = outputs.clone();
                 self.enter(place, StepState::Cached, "an earlier result stands under the same key");
             }
             None => {
@@ -358,15 +356,6 @@ impl Machine<'_> {
 
 fn is_moving(state: StepState) -> bool {
     matches!(state, StepState::Preparing | StepState::Ready | StepState::Running)
-}
-
-fn copied((name, output): (&Name, &Output)) -> (Name, Output) {
-    (name.clone(), output.clone())
-}
-
-/// Returns whether a result has every output that is asked for now.
-fn has_outputs(entry: &CacheEntry, wanted: &BTreeMap<Name, OutputSpec>) -> bool {
-    wanted.iter().all(|(name, output)| output.optional || entry.outputs.contains_key(name))
 }
 
 /// Returns how a run that succeeded got there: `4 steps ran, 2 came from the cache, 1 was skipped`.

@@ -1,0 +1,7 @@
+//! Scenarios for the step machine, written as small texts.
+
+mod key;
+mod orders;
+mod scenarios;
+mod speed;
+mod world;
