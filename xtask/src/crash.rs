@@ -11,7 +11,6 @@ use std::{
     os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    thread,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -55,7 +54,11 @@ pub(crate) fn run(options: &[&str]) -> Result<()> {
             fs::write(&file, &after)?;
             let first = calm.lines().zip(after.lines()).position(|(one, other)| one != other);
             let line = first.unwrap_or_else(|| calm.lines().count().min(after.lines().count())) + 1;
-            bail!("the states differ from line {line} on: diff {} {}", folder.join("calm.txt").display(), file.display());
+            bail!(
+                "the states differ from line {line} on: diff {} {}",
+                folder.join("calm.txt").display(),
+                file.display()
+            );
         }
     }
     println!("{done} kills in {round} rounds; each round ended as the undisturbed run did");
@@ -169,7 +172,7 @@ fn wait(child: &mut Child, limit: Duration) -> Result<Option<std::process::ExitS
         if left.is_zero() {
             return Ok(None);
         }
-        thread::sleep(left.min(Duration::from_millis(20)));
+        shell::pause(left.min(Duration::from_millis(20)));
     }
 }
 

@@ -9,7 +9,6 @@ use std::{
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    thread,
     time::{Duration, Instant},
 };
 
@@ -183,7 +182,7 @@ fn wait_for_idle(child: &mut Child, log: &Path, begun: Instant) -> Result<()> {
         if let Some(status) = child.try_wait()? {
             bail!("it ended by itself with {status}");
         }
-        thread::sleep(Duration::from_secs(1));
+        shell::pause(Duration::from_secs(1));
     }
     bail!("it was not idle after {} s", UP_MAX.as_secs())
 }

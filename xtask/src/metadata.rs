@@ -68,8 +68,13 @@ impl Metadata {
     pub(crate) fn read() -> Result<Self> {
         let version = shell::read(std::process::Command::new("rustc").arg("-vV"))?;
         let host = version.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc names no host")?;
-        let text =
-            shell::read(shell::cargo().args(["metadata", "--format-version=1", "--locked", "--filter-platform", host]))?;
+        let text = shell::read(shell::cargo().args([
+            "metadata",
+            "--format-version=1",
+            "--locked",
+            "--filter-platform",
+            host,
+        ]))?;
         serde_json::from_str(&text).context("failed to read what cargo metadata says")
     }
 

@@ -46,8 +46,9 @@ fn components() -> Result<()> {
 
 /// Debian's PostgreSQL server, which the tests start themselves, on a socket of its own.
 fn postgres() -> Result<()> {
-    let there = fs::read_dir("/usr/lib/postgresql")
-        .is_ok_and(|mut versions| versions.any(|version| version.is_ok_and(|it| it.path().join("bin/initdb").exists())));
+    let there = fs::read_dir("/usr/lib/postgresql").is_ok_and(|mut versions| {
+        versions.any(|version| version.is_ok_and(|it| it.path().join("bin/initdb").exists()))
+    });
     if there {
         return Ok(());
     }
@@ -72,7 +73,9 @@ fn python() -> Result<PathBuf> {
     let list = shell::root().join("tests/requirements.txt");
     let python = environment.join("bin/python");
     if shell::on_path("uv") {
-        shell::show(Command::new("uv").args(["pip", "install", "--quiet", "--python"]).arg(&python).arg("-r").arg(&list))?;
+        shell::show(
+            Command::new("uv").args(["pip", "install", "--quiet", "--python"]).arg(&python).arg("-r").arg(&list),
+        )?;
     } else {
         let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
         shell::show(Command::new(&python).args(pip).arg(&list))?;

@@ -10,7 +10,8 @@ use anyhow::{Context as _, Result, bail};
 /// Returns the root of the workspace.
 pub(crate) fn root() -> PathBuf {
     // Cargo sets the variable to the folder of this package, which lies in the root.
-    let package = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    let package =
+        std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
     package.parent().map(Path::to_owned).unwrap_or(package)
 }
 
@@ -32,7 +33,8 @@ pub(crate) fn show(command: &mut Command) -> Result<()> {
 
 /// Runs a command and returns what it printed; where it fails, the error says what it complained about.
 pub(crate) fn read(command: &mut Command) -> Result<String> {
-    let output = command.stdin(Stdio::null()).output().with_context(|| format!("failed to start {}", words(command)))?;
+    let output =
+        command.stdin(Stdio::null()).output().with_context(|| format!("failed to start {}", words(command)))?;
     if !output.status.success() {
         let complaint = String::from_utf8_lossy(&output.stderr);
         bail!("{} ended with {}\n{}", words(command), output.status, complaint.trim_end());
@@ -55,4 +57,10 @@ pub(crate) fn words(command: &Command) -> String {
         text.push_str(&argument.to_string_lossy());
     }
     text
+}
+
+/// Waits. For looking at another process again and again, which nothing here can wake us for.
+#[expect(clippy::disallowed_methods, reason = "sync code between two looks at another process, with a limit around it")]
+pub(crate) fn pause(time: std::time::Duration) {
+    std::thread::sleep(time);
 }

@@ -63,7 +63,11 @@ pub(crate) fn run(names: &[&str]) -> Result<()> {
 
 fn minutes(time: Duration) -> String {
     let seconds = time.as_secs();
-    if seconds < 60 { format!("{:.1} s", time.as_secs_f64()) } else { format!("{} min {} s", seconds / 60, seconds % 60) }
+    if seconds < 60 {
+        format!("{:.1} s", time.as_secs_f64())
+    } else {
+        format!("{} min {} s", seconds / 60, seconds % 60)
+    }
 }
 
 fn format() -> Result<()> {
@@ -71,7 +75,16 @@ fn format() -> Result<()> {
 }
 
 fn lints() -> Result<()> {
-    shell::show(shell::cargo().args(["clippy", "--workspace", "--all-targets", "--locked", "--quiet", "--", "-D", "warnings"]))
+    shell::show(shell::cargo().args([
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--locked",
+        "--quiet",
+        "--",
+        "-D",
+        "warnings",
+    ]))
 }
 
 /// All tests of all crates. `CI` makes a test that would skip for want of something fail instead: the set-up saw to it.
