@@ -288,13 +288,15 @@ impl Inner {
 
     pub(crate) async fn commit(&self, commit: Commit) -> Result<(), StoreError> {
         let actions = !commit.actions.is_empty();
-        let changes: Vec<Change> = commit
-            .runs
-            .iter()
+        // A run is shown before its steps when it begins, and after them when it ends.
+        let (ended, moving): (Vec<&PipelineRun>, Vec<_>) = commit.runs.iter().partition(|run| run.state.is_final());
+        let changes: Vec<Change> = moving
+            .into_iter()
             .cloned()
             .map(Change::Run)
             .chain(commit.new_steps.iter().map(|(step, _)| Change::Step(step.clone())))
             .chain(commit.steps.iter().cloned().map(Change::Step))
+            .chain(ended.into_iter().cloned().map(Change::Run))
             .collect();
         let commit = Arc::new(commit);
         self.store

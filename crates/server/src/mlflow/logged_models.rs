@@ -98,7 +98,13 @@ pub(super) async fn read(door: Door, Path(id): Path<String>) -> Result<Json<One>
 
 async fn change(door: &Door, id: String, change: LoggedModelChange) -> Result<LoggedModel> {
     let id = LoggedModelId::new(id);
-    door.may_write_model(&id).await?;
+    match &change {
+        // Registering a version also tags the logged model it came from, which an earlier step may have made.
+        LoggedModelChange::Tags(_) => door.may(Operation::WriteTracking)?,
+        LoggedModelChange::Status(_) | LoggedModelChange::Params(_) | LoggedModelChange::TagDelete(_) => {
+            door.may_write_model(&id).await?;
+        }
+    }
     door.write((door.project().clone(), id, change, door.now().millis()), |tx, a| {
         Box::pin(async move { tx.logged_model_change(&a.0, &a.1, &a.2, a.3).await })
     })
