@@ -43,7 +43,7 @@ pub(crate) async fn plan(global: &Global, args: PlanArgs) -> Result<ExitCode, Fa
         (loaded, plan)
     };
     show_warnings(&loaded);
-    view::show(global.output, &plan, || println!("{}", view::plan(&plan, view::colours(&std::io::stdout()))));
+    view::show(global.output, &plan, || crate::view::out!("{}", view::plan(&plan, view::colours(&std::io::stdout()))));
     if let Some(out) = &args.out {
         let stored = StoredPlan { format: STORED_FORMAT, plan: plan.clone(), manifests: manifests(&loaded) };
         let text = serde_json::to_vec_pretty(&stored).expect("plans serialize to JSON");
@@ -68,7 +68,7 @@ pub(crate) async fn apply(global: &Global, args: ApplyArgs) -> Result<ExitCode, 
     };
     drop(loaded);
     let plan: Plan = client.post("/api/v1/apply", &request).await.map_err(failure)?;
-    view::show(global.output, &plan, || println!("{}", view::plan(&plan, view::colours(&std::io::stdout()))));
+    view::show(global.output, &plan, || crate::view::out!("{}", view::plan(&plan, view::colours(&std::io::stdout()))));
     Ok(ExitCode::SUCCESS)
 }
 

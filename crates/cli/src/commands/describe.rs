@@ -35,19 +35,19 @@ async fn describe_run(global: &Global, run: &str) -> Result<ExitCode, Failure> {
     let detail: RunDetail = connect(global)?.get(&format!("/api/v1/runs/{run}")).await.map_err(failure)?;
     view::show(global.output, &detail, || {
         let RunDetail { run, steps } = &detail;
-        println!("run        {}", run.display_name());
-        println!("state      {} {}", windlass_control::state_word(run.state), run.reason);
-        println!("cause      {}", run.cause.text);
-        println!("pipeline   {} revision {}", run.pipeline, run.revision);
+        crate::view::out!("run        {}", run.display_name());
+        crate::view::out!("state      {} {}", windlass_control::state_word(run.state), run.reason);
+        crate::view::out!("cause      {}", run.cause.text);
+        crate::view::out!("pipeline   {} revision {}", run.pipeline, run.revision);
         for (name, frozen) in &run.datasets {
-            println!("dataset    {name}@{} ({})", frozen.version, frozen.digest.short());
+            crate::view::out!("dataset    {name}@{} ({})", frozen.version, frozen.digest.short());
         }
         for (name, value) in &run.parameters {
-            println!("parameter  {name} = {value}");
+            crate::view::out!("parameter  {name} = {value}");
         }
-        println!("created    {}", instant(run.created_at));
-        println!("took       {}", took(run.started_at, run.ended_at));
-        println!();
+        crate::view::out!("created    {}", instant(run.created_at));
+        crate::view::out!("took       {}", took(run.started_at, run.ended_at));
+        crate::view::out!();
         let mut table = Table::new(&["step", "state", "attempts", "took", "reason"]);
         steps.iter().for_each(|step| table.row(step_row(step)));
         table.print();
@@ -64,17 +64,17 @@ async fn describe_object(global: &Global, args: &ObjectArgs) -> Result<ExitCode,
         _ => Vec::new(),
     };
     view::show(global.output, &serde_json::json!({"revision": revision, "versions": versions}), || {
-        println!(
+        crate::view::out!(
             "{object}, revision {}, applied {} by {}",
             revision.number,
             instant(revision.created_at),
             revision.actor
         );
-        println!("digest {}", revision.digest);
-        println!();
-        print!("{}", windlass_kinds::manifest::to_yaml(&revision.manifest));
+        crate::view::out!("digest {}", revision.digest);
+        crate::view::out!();
+        crate::view::out_raw!("{}", windlass_kinds::manifest::to_yaml(&revision.manifest));
         if !versions.is_empty() {
-            println!();
+            crate::view::out!();
             dataset_table(&versions).print();
         }
     });

@@ -33,6 +33,6 @@ pub(crate) async fn run(global: &Global, args: ExportArgs) -> Result<ExitCode, F
         export_canonical(&store, &blobs).await.map_err(|error| Failure::ours("the state cannot be exported", error))?
     };
     let text = serde_json::to_string_pretty(&value).expect("JSON values serialize");
-    println!("{text}");
+    crate::view::out!("{text}");
     Ok(ExitCode::SUCCESS)
 }

@@ -60,7 +60,7 @@ async fn list(global: &Global, kind: Option<Kind>) -> Result<ExitCode, Failure> 
         Output::Yaml => {
             let documents: Vec<String> =
                 revisions.iter().map(|revision| windlass_kinds::manifest::to_yaml(&revision.manifest)).collect();
-            print!("{}", documents.join("---\n"));
+            crate::view::out_raw!("{}", documents.join("---\n"));
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -70,7 +70,7 @@ async fn one(global: &Global, what: &str, name: Option<&str>) -> Result<ExitCode
     let object = object(what, name)?;
     let revision: Revision = connect(global)?.get(&path(&object)).await.map_err(failure)?;
     match global.output {
-        Output::Yaml => print!("{}", windlass_kinds::manifest::to_yaml(&revision.manifest)),
+        Output::Yaml => crate::view::out_raw!("{}", windlass_kinds::manifest::to_yaml(&revision.manifest)),
         Output::Json => view::show(global.output, &revision, || ()),
         Output::Table => {
             let mut table = Table::new(&["object", "project", "revision", "applied", "by"]);

@@ -21,7 +21,7 @@ pub(crate) fn run(args: &InitArgs) -> Result<ExitCode, Failure> {
         let path = args.dir.join(name);
         write(&path, text)
             .map_err(|error| Failure::user_because(&format!("failed to write {}", path.display()), error))?;
-        println!("{}", path.display());
+        crate::view::out!("{}", path.display());
     }
     eprintln!("put CSV files into {}, then: windlass up {}", args.dir.join("data").display(), args.dir.display());
     Ok(ExitCode::SUCCESS)

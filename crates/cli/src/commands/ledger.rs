@@ -74,18 +74,18 @@ async fn verify(global: &Global, checkpoint: Option<&Path>, database: Option<&st
 
 fn print(report: &VerifyReport) {
     let VerifyReport { entries, files, rows, unpublished, erased, records, blobs, damage } = report;
-    println!(
+    crate::view::out!(
         "{entries} entries in {files} files of the tree; {rows} rows ({unpublished} not published yet, {erased} bodies erased)"
     );
-    println!("{records} records compared with the ledger; {blobs} pieces of content hashed");
+    crate::view::out!("{records} records compared with the ledger; {blobs} pieces of content hashed");
     if damage.is_empty() {
-        println!("everything is as it was written");
+        crate::view::out!("everything is as it was written");
         return;
     }
     for ledger::Damage { place, what } in damage {
-        println!("DAMAGE {place}: {what}");
+        crate::view::out!("DAMAGE {place}: {what}");
     }
-    println!("{} damaged", damage.len());
+    crate::view::out!("{} damaged", damage.len());
 }
 
 /// Returns the digest that the file of a blob really has.

@@ -34,7 +34,7 @@ pub(crate) fn path(object: &ObjectRef) -> String {
 pub(crate) async fn delete(global: &Global, args: ObjectArgs) -> Result<ExitCode, Failure> {
     let object = object(&args.what, args.name.as_deref())?;
     let revision: Revision = connect(global)?.delete(&path(&object)).await.map_err(failure)?;
-    view::show(global.output, &revision, || println!("{object} deleted (revision {})", revision.number));
+    view::show(global.output, &revision, || crate::view::out!("{object} deleted (revision {})", revision.number));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -33,13 +33,13 @@ pub(crate) async fn start(global: &Global, args: StartArgs) -> Result<ExitCode, 
     let run = begun(&client, answer.run.as_str()).await?;
     if !args.wait {
         view::show(global.output, &run, || {
-            println!("{} begins; `windlass logs -f {0}` follows it", run.display_name())
+            crate::view::out!("{} begins; `windlass logs -f {0}` follows it", run.display_name())
         });
         return Ok(ExitCode::SUCCESS);
     }
     let run = ended(&client, answer.run.as_str()).await?;
     view::show(global.output, &run, || {
-        println!("{} {} {}", run.display_name(), windlass_control::state_word(run.state), run.reason);
+        crate::view::out!("{} {} {}", run.display_name(), windlass_control::state_word(run.state), run.reason);
     });
     Ok(if run.state == PipelineRunState::Succeeded { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
@@ -79,7 +79,7 @@ pub(crate) async fn retry(global: &Global, args: RunRefArgs) -> Result<ExitCode,
 async fn act(global: &Global, run: &str, verb: &str, told: &str) -> Result<ExitCode, Failure> {
     let run: PipelineRun =
         connect(global)?.post(&format!("/api/v1/runs/{run}/{verb}"), &Value::Null).await.map_err(failure)?;
-    view::show(global.output, &run, || println!("{} {told}", run.display_name()));
+    view::show(global.output, &run, || crate::view::out!("{} {told}", run.display_name()));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -87,6 +87,6 @@ pub(crate) async fn reset(global: &Global, args: ResetArgs) -> Result<ExitCode, 
     let ResetArgs { pipeline, trigger } = args;
     let path = format!("/api/v1/pipelines/{pipeline}/triggers/{trigger}/reset");
     connect(global)?.post::<_, Value>(&path, &Value::Null).await.map_err(failure)?;
-    println!("trigger {trigger} of {pipeline} may start runs again");
+    crate::view::out!("trigger {trigger} of {pipeline} may start runs again");
     Ok(ExitCode::SUCCESS)
 }

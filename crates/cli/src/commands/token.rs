@@ -30,7 +30,7 @@ pub(crate) async fn run(global: &Global, command: TokenCommand) -> Result<ExitCo
             let answer: TokenAnswer = client.post("/api/v1/tokens", &request).await.map_err(failure)?;
             view::show(global.output, &answer, || {
                 eprintln!("token {} ({}); it is shown this once:", answer.token.name, answer.token.id);
-                println!("{}", answer.secret);
+                crate::view::out!("{}", answer.secret);
             });
         }
         TokenCommand::List => {
@@ -64,7 +64,7 @@ pub(crate) async fn run(global: &Global, command: TokenCommand) -> Result<ExitCo
                 return Err(Failure::user(format!("{problem} `{token}`")).hint("`windlass token list` shows their ids"));
             };
             client.delete::<serde_json::Value>(&format!("/api/v1/tokens/{}", found.id)).await.map_err(failure)?;
-            println!("token {} revoked", found.name);
+            crate::view::out!("token {} revoked", found.name);
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -169,16 +169,16 @@ async fn closing(control: &Control, serving: &Serving) -> Result<Vec<String>, Fa
             run.reason.clone(),
         ]);
     }
-    println!("{}", table.text());
+    crate::view::out!("{}", table.text());
     if !models.is_empty() {
         let mut table = Table::new(&["version", "size", "tags"]);
         for version in &models {
             let tags: Vec<String> = version.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
             table.row([format!("{}@{}", version.model, version.version), view::bytes(version.size), tags.join(" ")]);
         }
-        println!("\n{}", table.text());
+        crate::view::out!("\n{}", table.text());
     }
-    println!("\n{} runs, {} model versions, http://{}", runs.len(), models.len(), serving.address);
+    crate::view::out!("\n{} runs, {} model versions, http://{}", runs.len(), models.len(), serving.address);
     let mut reasons: Vec<String> = runs
         .iter()
         .filter(|run| match run.state {

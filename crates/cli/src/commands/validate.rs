@@ -16,7 +16,7 @@ pub(crate) fn run(global: &Global, args: &FilesArgs) -> Result<ExitCode, Failure
     }
     let objects: Vec<String> = loaded.wanted.iter().map(|(manifest, _)| manifest.object().to_string()).collect();
     match global.output {
-        Output::Table => println!("{} manifests are fine: {}", objects.len(), objects.join(", ")),
+        Output::Table => crate::view::out!("{} manifests are fine: {}", objects.len(), objects.join(", ")),
         Output::Json | Output::Yaml => view::show(global.output, &objects, || ()),
     }
     Ok(ExitCode::SUCCESS)

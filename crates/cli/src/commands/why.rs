@@ -24,25 +24,25 @@ pub(crate) async fn run(global: &Global, args: WhyArgs) -> Result<ExitCode, Fail
 
 fn print(why: &Why) {
     let state = serde_json::to_value(why.state).ok().and_then(|value| value.as_str().map(str::to_owned));
-    println!("{}: {}, {}", why.title, state.unwrap_or_default(), why.reason);
-    println!("the run was started by: {}", why.cause);
+    crate::view::out!("{}: {}, {}", why.title, state.unwrap_or_default(), why.reason);
+    crate::view::out!("the run was started by: {}", why.cause);
     if let Some(other) = &why.compared_with {
         if why.differences.is_empty() {
-            println!("every part of its key is the same as in {other}:");
+            crate::view::out!("every part of its key is the same as in {other}:");
             for (name, value) in &why.key {
-                println!("  = {name}: {value}");
+                crate::view::out!("  = {name}: {value}");
             }
         } else {
-            println!("compared with {other}, its key differs in:");
+            crate::view::out!("compared with {other}, its key differs in:");
             for difference in &why.differences {
-                println!("  ~ {difference}");
+                crate::view::out!("  ~ {difference}");
             }
-            println!("and is the same in {} parts", why.key.len().saturating_sub(why.differences.len()));
+            crate::view::out!("and is the same in {} parts", why.key.len().saturating_sub(why.differences.len()));
         }
     } else if !why.key.is_empty() {
-        println!("nothing earlier to compare with; its key is made of:");
+        crate::view::out!("nothing earlier to compare with; its key is made of:");
         for (name, value) in &why.key {
-            println!("  {name}: {value}");
+            crate::view::out!("  {name}: {value}");
         }
     }
     for attempt in &why.attempts {
@@ -53,7 +53,7 @@ fn print(why: &Why) {
                 view::bytes(usage.peak_memory)
             )
         });
-        println!(
+        crate::view::out!(
             "attempt {}: {:?} {} {}{usage}",
             attempt.number,
             attempt.state,

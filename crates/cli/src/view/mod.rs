@@ -5,7 +5,7 @@ mod diff;
 pub(crate) mod progress;
 mod table;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 
 use serde::Serialize;
 use windlass_kinds::{Finding, Micros, Severity};
@@ -15,17 +15,41 @@ pub(crate) use table::{Table, run_row, step_row};
 
 use crate::args::Output;
 
+/// Prints a line of results.
+macro_rules! out {
+    () => { $crate::view::write_out(format_args!("\n")) };
+    ($($arg:tt)*) => { $crate::view::write_out(format_args!("{}\n", format_args!($($arg)*))) };
+}
+
+/// Prints results without ending the line.
+macro_rules! out_raw {
+    ($($arg:tt)*) => { $crate::view::write_out(format_args!($($arg)*)) };
+}
+
+pub(crate) use {out, out_raw};
+
+/// Writes to standard output. A reader that went away (`| head`) ends the process quietly, as it ends any filter.
+pub(crate) fn write_out(text: std::fmt::Arguments<'_>) {
+    if let Err(error) = std::io::stdout().lock().write_fmt(text) {
+        let gone = error.kind() == std::io::ErrorKind::BrokenPipe;
+        if !gone {
+            eprintln!("error: failed to write results: {error}");
+        }
+        std::process::exit(if gone { 0 } else { 3 });
+    }
+}
+
 /// Prints a value as JSON or YAML, or calls `table` for people.
 pub(crate) fn show<T: Serialize + ?Sized>(output: Output, value: &T, table: impl FnOnce()) {
     match output {
         Output::Table => table(),
         Output::Json => {
             let text = serde_json::to_string_pretty(value).expect("results serialize to JSON");
-            println!("{text}");
+            out!("{text}");
         }
         Output::Yaml => {
             let value = serde_json::to_value(value).expect("results serialize to JSON");
-            print!("{}", windlass_kinds::manifest::value_to_yaml(&value));
+            out_raw!("{}", windlass_kinds::manifest::value_to_yaml(&value));
         }
     }
 }

@@ -32,7 +32,7 @@ impl Table {
 
     /// Prints it to standard output.
     pub(crate) fn print(&self) {
-        println!("{}", self.text());
+        crate::view::out!("{}", self.text());
     }
 }
 
