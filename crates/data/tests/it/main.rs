@@ -1,0 +1,6 @@
+//! Judges real files of every format, good, broken and hostile.
+
+mod formats;
+mod hostile;
+mod parquet_rules;
+mod support;
