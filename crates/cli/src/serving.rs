@@ -27,6 +27,12 @@ use crate::{
 /// How often the ledger's sequencer looks for new rows.
 const SEQUENCE_EVERY: Duration = Duration::from_millis(250);
 
+/// How many runs are sealed anew in one go.
+const RESEAL: u32 = 256;
+
+/// Every how many rounds of the sequencer runs are sealed anew.
+const RESEAL_ROUNDS: u32 = 8;
+
 /// What a server is started with.
 #[derive(Debug, Clone)]
 pub(crate) struct ServeSettings {
@@ -174,11 +180,23 @@ impl Serving {
 /// Publishes new ledger rows every moment, and once more at the end.
 async fn sequence(mut sequencer: Sequencer, control: Control, mut stopped: oneshot::Receiver<()>) {
     let mut failing = false;
+    let mut rounds = 0_u32;
     loop {
         let last = tokio::select! {
             _ = &mut stopped => true,
             () = tokio::time::sleep(SEQUENCE_EVERY) => false,
         };
+        // Runs written to after they ended are sealed anew before their rows are published.
+        let now = control.clock().now();
+        rounds = rounds.wrapping_add(1);
+        let resealed = if last || rounds.is_multiple_of(RESEAL_ROUNDS) {
+            control.store().write(move |tx| Box::pin(async move { tx.runs_reseal(RESEAL, now).await })).await
+        } else {
+            Ok(0)
+        };
+        if let Err(error) = resealed {
+            tracing::warn!("runs wait to be sealed: {}", windlass_control::chain(&error));
+        }
         match sequencer.sequence().await {
             Ok(_) => failing = false,
             Err(error) if failing => tracing::warn!("the ledger still waits: {}", windlass_control::chain(&error)),
