@@ -1,0 +1,5 @@
+//! The server from outside: requests in, answers out.
+
+mod mlflow;
+mod mlflow_client;
+mod support;

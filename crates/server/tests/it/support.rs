@@ -1,0 +1,203 @@
+//! A server over a fresh store, with a token for each role and for an attempt, and nothing that runs jobs.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::{Method, Request, StatusCode, header},
+};
+use serde_json::{Value, json};
+use tower::ServiceExt;
+use windlass_control::{Control, Executor, Job, LogChunk, PrepareRequest, Settings, SystemClock, attempt_token};
+use windlass_kinds::{
+    AttemptId, Digest, Micros, Name, TokenId,
+    manifest::Role,
+    record::{Attempt, AttemptState, PipelineRun, PrepareFailure, Run, RunStatus, StepRun, Token},
+};
+use windlass_oci::MemoryStore;
+use windlass_server::{AppState, ServerSettings};
+use windlass_testkit::TestStore;
+
+pub(crate) const NOW: Micros = Micros(1_700_000_000_000_000);
+const SECRET: [u8; 32] = [7; 32];
+
+/// A server and what a test needs to ask it.
+pub(crate) struct TestServer {
+    pub(crate) store: TestStore,
+    router: Router,
+}
+
+/// A place where nothing runs.
+struct Nowhere;
+
+#[async_trait]
+impl Executor for Nowhere {
+    async fn prepare(&self, _: &PrepareRequest) -> Result<Digest, PrepareFailure> {
+        Err(PrepareFailure { reason: "nothing runs here".to_owned(), retryable: false })
+    }
+
+    async fn start(&self, _: Job) {}
+
+    async fn recover(&self, _: Vec<AttemptId>) {}
+
+    async fn cancel(&self, _: &AttemptId) {}
+
+    async fn interrupt_all(&self, _: Duration) {}
+
+    async fn log(&self, _: &AttemptId, _: u64, _: usize) -> Result<LogChunk, std::io::Error> {
+        Ok(LogChunk { text: String::new(), next: 0, complete: true })
+    }
+
+    async fn forget(&self, _: &AttemptId) {}
+}
+
+pub(crate) fn name(text: &str) -> Name {
+    text.parse().expect("a name")
+}
+
+/// Returns the token of a role: `viewer`, `contributor`, `maintainer`, `admin`.
+pub(crate) fn token(role: &str) -> String {
+    format!("wl_{role}")
+}
+
+impl TestServer {
+    pub(crate) async fn new() -> Self {
+        Self::over(TestStore::sqlite().await).await
+    }
+
+    pub(crate) async fn over(store: TestStore) -> Self {
+        for (role, text) in [
+            (Role::Viewer, "viewer"),
+            (Role::Contributor, "contributor"),
+            (Role::Maintainer, "maintainer"),
+            (Role::Admin, "admin"),
+        ] {
+            let record = Token {
+                id: TokenId::new(text),
+                name: text.to_owned(),
+                project: Some(name("default")),
+                role,
+                created_at: NOW,
+                expires_at: None,
+                last_used_at: None,
+                revoked_at: None,
+            };
+            let hash = windlass_api::token::hash(&token(text));
+            store
+                .write(move |tx| {
+                    let record = record.clone();
+                    Box::pin(async move { tx.token_insert(&record, &hash).await })
+                })
+                .await
+                .expect("a token is kept");
+        }
+        let settings = Settings {
+            tracking_uri: String::new(),
+            max_parallel: 1,
+            architecture: "x86_64".to_owned(),
+            until_idle: false,
+            attempt_secret: SECRET,
+        };
+        let blobs = Arc::new(MemoryStore::default());
+        let control = Control::new(store.clone(), blobs, Arc::new(Nowhere), Arc::new(SystemClock), settings);
+        let router = windlass_server::router(AppState::new(control, ServerSettings::default()));
+        Self { store, router }
+    }
+
+    /// Serves on a port of its own until the test's runtime ends; returns the address.
+    pub(crate) async fn listen(&self) -> SocketAddr {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let router = self.router.clone();
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        address
+    }
+
+    /// Makes a running attempt of step `train` with its tracking run; returns its token and that run's id.
+    pub(crate) async fn attempt(&self, number: u32) -> (String, Attempt) {
+        let run: PipelineRun = serde_json::from_value(json!({
+            "id": "pr", "project": "default", "pipeline": "p", "number": 1, "revision": 1,
+            "cause": {"trigger": null, "event": "e", "text": "by hand"}, "parameters": {}, "datasets": {},
+            "state": "running", "reason": "", "created_at": NOW, "started_at": NOW, "ended_at": null,
+        }))
+        .expect("a pipeline run");
+        let step_id = StepRun::derive_id(&run.id, &name("train"), None);
+        let id = Attempt::derive_id(&step_id, number);
+        let step: StepRun = serde_json::from_value(json!({
+            "id": step_id, "run": run.id, "step": "train", "item": null, "state": "running", "reason": "",
+            "environment": null, "key": null, "cached_from": null, "outputs": {}, "attempts": number, "failures": 0,
+            "attempt": id, "not_before": null, "started_at": NOW, "ended_at": null,
+        }))
+        .expect("a step run");
+        let attempt = Attempt {
+            tracking_run: Attempt::derive_tracking_run(&id),
+            id: id.clone(),
+            step_run: step_id,
+            run: run.id.clone(),
+            project: name("default"),
+            number,
+            state: AttemptState::Running,
+            reason: String::new(),
+            usage: None,
+            started_at: NOW,
+            ended_at: None,
+        };
+        let made = attempt.clone();
+        self.store
+            .write(move |tx| {
+                let (run, step, attempt) = (run.clone(), step.clone(), made.clone());
+                Box::pin(async move {
+                    tx.pipeline_run_save(&run).await?;
+                    match tx.step_run_get(&step.id).await? {
+                        None => tx.step_run_insert(&step, 0).await?,
+                        Some(_) => tx.step_run_update(&step).await?,
+                    }
+                    tx.attempt_save(&attempt).await?;
+                    let experiment = tx.experiment_ensure(&run.project, "p", NOW.millis()).await?;
+                    let tracking = Run {
+                        id: attempt.tracking_run.clone(),
+                        experiment,
+                        project: run.project.clone(),
+                        name: "p-1/train".to_owned(),
+                        user: "windlass".to_owned(),
+                        status: RunStatus::Running,
+                        start_ms: NOW.millis(),
+                        end_ms: None,
+                        deleted: false,
+                        attempt: Some(attempt.id.clone()),
+                    };
+                    tx.run_create(&tracking, &[]).await
+                })
+            })
+            .await
+            .expect("an attempt");
+        (attempt_token(&SECRET, &id), attempt)
+    }
+
+    /// Sends one request; the body is JSON unless it is `Value::Null`.
+    pub(crate) async fn ask(&self, token: &str, method: &str, path: &str, body: Value) -> (StatusCode, Value) {
+        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        let (status, bytes) = self.send(token, method, path, body).await;
+        (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+    }
+
+    /// Sends one request and returns the answer's bytes.
+    pub(crate) async fn send(&self, token: &str, method: &str, path: &str, body: Vec<u8>) -> (StatusCode, Vec<u8>) {
+        let mut request = Request::builder()
+            .method(Method::from_bytes(method.as_bytes()).expect("a method"))
+            .uri(path)
+            .header(header::HOST, "localhost");
+        if !token.is_empty() {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        if !body.is_empty() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        let request = request.body(Body::from(body)).expect("a request");
+        let answer = self.router.clone().oneshot(request).await.expect("an answer");
+        let status = answer.status();
+        (status, to_bytes(answer.into_body(), usize::MAX).await.expect("a body").to_vec())
+    }
+}
