@@ -60,7 +60,6 @@ pub(crate) fn words(command: &Command) -> String {
 }
 
 /// Waits. For looking at another process again and again, which nothing here can wake us for.
-#[expect(clippy::disallowed_methods, reason = "sync code between two looks at another process, with a limit around it")]
 pub(crate) fn pause(time: std::time::Duration) {
     std::thread::sleep(time);
 }
