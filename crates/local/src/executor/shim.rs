@@ -28,6 +28,10 @@ use crate::{
     step::{self, StepEnd, StepResult, StopRequest},
 };
 
+/// The variable by which processes of an attempt are recognised: its value is a path of this data folder. Attempt ids
+/// follow from what started them, so that another data folder on this machine may well have the same.
+const MARK: &str = "WINDLASS_OUTPUTS";
+
 /// What a shim may take beyond the grace of its step before it is killed itself.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -62,6 +66,7 @@ impl Shim {
             .arg(folder.path())
             .env_clear()
             .env("WINDLASS_ATTEMPT", attempt.as_str())
+            .env(MARK, folder.outputs())
             .current_dir(folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -80,7 +85,10 @@ impl Shim {
     /// Returns once it is gone.
     pub(super) async fn ended(&mut self) {
         if let Some(descriptor) = &self.descriptor {
-            let _ = descriptor.readable().await;
+            if descriptor.readable().await.is_err() {
+                // The runtime is going down, and this task with it.
+                return std::future::pending().await;
+            }
         } else {
             while !self.is_gone() {
                 sleep(INTERVAL).await;
@@ -174,7 +182,7 @@ pub(super) fn outcome(attempt: &AttemptId, folder: &AttemptFolder, session: Opti
         return result;
     }
     let killed = process::kill_all(|pid| {
-        process::has_variable(pid, "WINDLASS_ATTEMPT", attempt.as_str())
+        process::has_variable(pid, MARK, &folder.outputs())
             || process::works_in(pid, folder.path())
             || session.is_some_and(|session| process::stat(pid).is_some_and(|stat| stat.session == Some(session)))
     });

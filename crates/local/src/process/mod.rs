@@ -5,7 +5,7 @@
 
 mod memory;
 
-use std::{fs, io, path::Path};
+use std::{fs, io, os::unix::ffi::OsStrExt as _, path::Path};
 
 pub use memory::{held_by_descendants, memory_held};
 use rustix::process::{Pid, Signal};
@@ -70,10 +70,10 @@ pub fn stat(pid: Pid) -> Option<Stat> {
 }
 
 /// Returns whether a process was started with `variable=value` in its environment.
-pub fn has_variable(pid: Pid, variable: &str, value: &str) -> bool {
-    let wanted = format!("{variable}={value}");
+pub fn has_variable(pid: Pid, variable: &str, value: &Path) -> bool {
+    let wanted = [variable.as_bytes(), b"=", value.as_os_str().as_bytes()].concat();
     fs::read(format!("/proc/{}/environ", pid.as_raw_nonzero()))
-        .is_ok_and(|bytes| bytes.split(|&byte| byte == 0).any(|entry| entry == wanted.as_bytes()))
+        .is_ok_and(|bytes| bytes.split(|&byte| byte == 0).any(|entry| entry == wanted))
 }
 
 /// Returns whether a process works in `folder` or below.
@@ -128,7 +128,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut child = Command::new("sleep")
             .arg("60")
-            .env("WINDLASS_ATTEMPT", "table")
+            .env("WINDLASS_OUTPUTS", "/table")
             .current_dir(folder.path())
             .spawn()
             .unwrap();
@@ -142,11 +142,11 @@ mod tests {
         assert!(works_in(pid, &folder.path().canonicalize().unwrap()));
         // The environment shows once the program was executed.
         let mut tries = 0;
-        while !has_variable(pid, "WINDLASS_ATTEMPT", "table") {
+        while !has_variable(pid, "WINDLASS_OUTPUTS", Path::new("/table")) {
             tries += 1;
             assert!(tries < 1_000_000);
         }
-        assert!(!has_variable(pid, "WINDLASS_ATTEMPT", "tab"));
+        assert!(!has_variable(pid, "WINDLASS_OUTPUTS", Path::new("/tab")));
         assert!(held_by_descendants(pid) > 0);
         assert_eq!(kill_all(|other| other == pid), 1);
         child.wait().unwrap();

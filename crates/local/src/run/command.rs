@@ -23,6 +23,9 @@ use crate::{executor, step::LogWriter};
 /// The most bytes of log that are kept on the run.
 const LOG_LIMIT: u64 = 8 << 20;
 
+/// A line that is longer is written in parts.
+const LINE_LIMIT: usize = 64 << 10;
+
 /// How long output is read on after the command ended, where something else holds its pipes.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -73,7 +76,8 @@ pub(super) fn start(options: &TrackOptions, run: &TrackedRun, log: &Path) -> io:
     if std::env::var_os("PYTHONUNBUFFERED").is_none() {
         command.env("PYTHONUNBUFFERED", "1");
     }
-    let mut variables = std::env::vars_os().filter_map(|(n, v)| Some((n.into_string().ok()?, v.into_string().ok()?))).collect();
+    let mut variables =
+        std::env::vars_os().filter_map(|(n, v)| Some((n.into_string().ok()?, v.into_string().ok()?))).collect();
     executor::environment::reach_ourselves(&mut variables);
     for name in ["NO_PROXY", "no_proxy"] {
         if let Some(hosts) = variables.get(name) {
@@ -85,7 +89,8 @@ pub(super) fn start(options: &TrackOptions, run: &TrackedRun, log: &Path) -> io:
     let child = command.stdout(stdout).stderr(stderr).spawn()?;
     // It holds our copies of the pipes; the end of output shows only once they are gone.
     drop(command);
-    let readers = vec![pass_on(output, io::stdout(), Arc::clone(&log)), pass_on(complaints, io::stderr(), Arc::clone(&log))];
+    let readers =
+        vec![pass_on(output, io::stdout(), Arc::clone(&log)), pass_on(complaints, io::stderr(), Arc::clone(&log))];
     Ok(Running { child, readers, log })
 }
 
@@ -128,7 +133,8 @@ async fn received(signal: &mut Option<tokio::signal::unix::Signal>) {
     }
 }
 
-/// Copies output to where the user looks and to the log, until its end, on a thread of its own: a terminal may block.
+/// Copies output to where the user looks, as it comes, and to the log, by whole lines, until its end. On a thread of
+/// its own, because a terminal may block.
 fn pass_on(
     mut output: PipeReader,
     mut terminal: impl Write + Send + 'static,
@@ -136,12 +142,22 @@ fn pass_on(
 ) -> oneshot::Receiver<()> {
     let (done, receiver) = oneshot::channel();
     std::thread::spawn(move || {
+        let write = |bytes: &[u8]| log.lock().unwrap_or_else(PoisonError::into_inner).write(bytes);
         let mut buffer = vec![0; 32 << 10];
+        let mut line = Vec::new();
         while let Ok(count @ 1..) = output.read(&mut buffer) {
-            log.lock().unwrap_or_else(PoisonError::into_inner).write(&buffer[..count]);
+            let piece = &buffer[..count];
             // Nobody may be looking any more; the log goes on.
-            let _ = terminal.write_all(&buffer[..count]).and_then(|()| terminal.flush());
+            let _ = terminal.write_all(piece).and_then(|()| terminal.flush());
+            line.extend_from_slice(piece);
+            let end = line.iter().rposition(|byte| matches!(byte, b'\n' | b'\r')).map(|at| at + 1);
+            // The two outputs share the log: parts of their lines must not mix.
+            if let Some(end) = end.or((line.len() >= LINE_LIMIT).then_some(line.len())) {
+                write(&line[..end]);
+                line.drain(..end);
+            }
         }
+        write(&line);
         let _ = done.send(());
     });
     receiver

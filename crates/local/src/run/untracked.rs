@@ -77,7 +77,8 @@ fn looks_secret(path: &str) -> bool {
     let lower = path.to_ascii_lowercase();
     let mut parts = lower.split('/');
     let name = parts.next_back().unwrap_or_default();
-    let in_secret_folder = parts.any(|part| matches!(part, ".windlass" | ".ssh" | ".aws" | ".azure" | ".gnupg" | ".kube"));
+    let in_secret_folder =
+        parts.any(|part| matches!(part, ".windlass" | ".ssh" | ".aws" | ".azure" | ".gnupg" | ".kube"));
     let secret_ending = [".pem", ".key", ".p12", ".pfx", ".jks", ".kdbx", ".ppk"].iter().any(|end| name.ends_with(end));
     let secret_name = matches!(name, ".netrc" | ".pypirc" | ".npmrc" | ".git-credentials" | ".htpasswd" | "kubeconfig")
         || name.starts_with(".env")
@@ -92,7 +93,9 @@ mod tests {
 
     #[test]
     fn secrets_are_recognised() {
-        for secret in [".env", "a/.env.local", "keys/server.pem", ".windlass/token", "id_rsa", "my-secrets.yaml", ".aws/config"] {
+        for secret in
+            [".env", "a/.env.local", "keys/server.pem", ".windlass/token", "id_rsa", "my-secrets.yaml", ".aws/config"]
+        {
             assert!(looks_secret(secret), "{secret}");
         }
         for fine in ["train.py", "environment.yaml", "data/tokens.csv", "a/identity.py"] {

@@ -15,11 +15,7 @@ const FIRST: Duration = Duration::from_secs(2);
 const LAST: Duration = Duration::from_secs(30);
 
 /// Puts the log on the run again and again while it grows. Never returns; trouble is left to the last upload to tell.
-pub(super) async fn keep_uploading(
-    tracking: &dyn Tracking,
-    run: &TrackedRun,
-    log: &Path,
-) -> Infallible {
+pub(super) async fn keep_uploading(tracking: &dyn Tracking, run: &TrackedRun, log: &Path) -> Infallible {
     let mut wait = FIRST;
     let mut uploaded = None;
     loop {
@@ -37,12 +33,7 @@ pub(super) async fn keep_uploading(
 }
 
 /// Puts the log on the run as it is now.
-pub(super) async fn upload(
-    tracking: &dyn Tracking,
-    run: &TrackedRun,
-    log: &Path,
-    say: &(dyn Fn(&str) + Send + Sync),
-) {
+pub(super) async fn upload(tracking: &dyn Tracking, run: &TrackedRun, log: &Path, say: &(dyn Fn(&str) + Send + Sync)) {
     let uploaded = match executor::read_log(log).await {
         Ok(text) => tracking.artifact_put(run, PATH, text.into_bytes()).await,
         Err(error) => Err(error.into()),

@@ -1,12 +1,6 @@
 //! Commands without a manifest.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::Path,
-    process::Command,
-    sync::Mutex,
-};
+use std::{collections::BTreeMap, fs, path::Path, process::Command, sync::Mutex};
 
 use async_trait::async_trait;
 use windlass_kinds::{ExperimentId, RunId, record::RunStatus};
@@ -114,13 +108,16 @@ async fn a_command_is_kept_with_its_code_and_log() {
 
     let artifacts = notes.artifacts.lock().unwrap();
     let paths: Vec<_> = artifacts.keys().map(String::as_str).collect();
-    assert_eq!(paths, [
-        "windlass/changes.patch",
-        "windlass/command.json",
-        "windlass/log.txt",
-        "windlass/packages.txt",
-        "windlass/untracked/helper.py",
-    ]);
+    assert_eq!(
+        paths,
+        [
+            "windlass/changes.patch",
+            "windlass/command.json",
+            "windlass/log.txt",
+            "windlass/packages.txt",
+            "windlass/untracked/helper.py",
+        ]
+    );
     assert!(artifacts["windlass/changes.patch"].contains("-print('one')"));
     assert!(artifacts["windlass/packages.txt"].starts_with("# CPython 3."));
     let log = &artifacts["windlass/log.txt"];
