@@ -53,13 +53,13 @@ pub(crate) fn load(paths: &[String], known: &dyn Known) -> Result<Loaded, Failur
     for path in paths {
         read_path(path, &mut sources, &mut findings)?;
     }
-    if sources.is_empty() && findings.is_empty() {
-        return Err(Failure::user(format!("no manifests in {}", paths.join(", ")))
-            .hint("manifests are files that end in .yaml or .yml; `windlass init` writes a small set"));
-    }
     let outcome = manifest::read(&sources, known);
     findings.extend(outcome.findings);
     let parsed = outcome.manifests;
+    if parsed.is_empty() && findings.is_empty() {
+        return Err(Failure::user(format!("no manifests in {}", paths.join(", ")))
+            .hint("manifests are files that end in .yaml or .yml; `windlass init` writes a small set"));
+    }
     findings.extend(parsed.iter().flat_map(check_conditions));
     let mut content = BTreeMap::new();
     let mut wanted = Vec::new();

@@ -81,7 +81,7 @@ pub fn parse(sources: &[Source]) -> ParseOutcome {
     let mut outcome = ParseOutcome::default();
     for (index, source) in sources.iter().enumerate() {
         if source.text.len() > SOURCE_MAX {
-            outcome.findings.push(too_large(&source.name, source.text.len()));
+            outcome.findings.push(too_large(&source.name));
             continue;
         }
         let mut report = Report::new(&source.name);

@@ -28,7 +28,7 @@ impl Source {
     pub fn from_bytes(name: impl Into<String>, bytes: Vec<u8>) -> Result<Self, Finding> {
         let name = name.into();
         if bytes.len() > SOURCE_MAX {
-            return Err(too_large(&name, bytes.len()));
+            return Err(too_large(&name));
         }
         match String::from_utf8(bytes) {
             Ok(text) => Ok(Self { name, text }),
@@ -57,15 +57,14 @@ impl Source {
     }
 }
 
-/// Returns the finding about a text of `size` bytes.
-pub(super) fn too_large(name: &str, size: usize) -> Finding {
-    let mebibytes = size.div_ceil(1 << 20);
+/// Returns the finding about a text that is too large. How large is not said: no more than the limit was read of it.
+pub(super) fn too_large(name: &str) -> Finding {
     Finding {
         severity: Severity::Error,
         file: name.to_owned(),
         position: None,
         field: String::new(),
-        message: format!("this file has {mebibytes} MiB; manifests of at most 1 MiB are read"),
+        message: "this file has more than 1 MiB, the most that a manifest may have".to_owned(),
         hint: Some("a manifest names data by its uri and never holds it".to_owned()),
     }
 }
@@ -87,7 +86,7 @@ mod tests {
         let finding = Source::from_bytes("a.yaml", b"\xff\xfea\0".to_vec()).unwrap_err();
         assert_eq!(finding.to_string(), "a.yaml:1:1: this file is UTF-16, not UTF-8 (save the file as UTF-8)");
         let finding = Source::from_bytes("a.yaml", vec![b'a'; 50_000_000]).unwrap_err();
-        assert!(finding.message.starts_with("this file has 48 MiB"), "{finding}");
+        assert!(finding.message.starts_with("this file has more than 1 MiB"), "{finding}");
         assert!(Source::from_bytes("a.yaml", "é".into()).is_ok());
     }
 }

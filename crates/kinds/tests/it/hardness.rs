@@ -24,7 +24,7 @@ fn large_files_are_refused_unread() {
     assert_eq!(
         findings(text),
         [
-            "a.yaml: this file has 48 MiB; manifests of at most 1 MiB are read (a manifest names data by its uri and never holds it)"
+            "a.yaml: this file has more than 1 MiB, the most that a manifest may have (a manifest names data by its uri and never holds it)"
         ]
     );
 }
