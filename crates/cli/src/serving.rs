@@ -52,8 +52,9 @@ pub(crate) struct Serving {
     pub(crate) client: Client,
     /// Where it listens.
     pub(crate) address: SocketAddr,
+    /// How long steps have to end after TERM.
+    pub(crate) grace: Duration,
     folder: DataFolder,
-    grace: Duration,
     stop_http: oneshot::Sender<()>,
     http: JoinHandle<Result<(), windlass_server::ServeError>>,
     stop_sequencer: oneshot::Sender<()>,

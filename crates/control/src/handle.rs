@@ -12,7 +12,7 @@ use windlass_kinds::{
     },
 };
 use windlass_plan::{
-    pipeline,
+    condition, pipeline,
     trigger::{self, Outcome},
 };
 
@@ -193,8 +193,7 @@ impl Control {
         }
         let mut commit = Commit { next_epoch: true, ..self.answer(id) };
         if let Some((revision, spec, trigger)) = self.next_idle_trigger().await? {
-            let facts = TriggerFacts { text: "everything was idle".to_owned(), ..TriggerFacts::default() };
-            self.consult(active, &mut commit, &revision, &spec, &trigger, id, &facts).await?;
+            self.consult(active, &mut commit, &revision, &spec, &trigger, id, &idle_facts()).await?;
         }
         self.begin_all(active, commit).await
     }
@@ -211,8 +210,14 @@ impl Control {
                     continue;
                 }
                 let state = self.trigger_state(&revision, &trigger.name).await?;
-                let left =
-                    times.is_none_or(|times| state.fired < times) && state.open.is_none() && state.held.is_none();
+                // A condition that is false now would be asked again at once, for ever: only what could fire counts.
+                let holds = trigger.condition.as_ref().is_none_or(|condition| {
+                    condition::eval_trigger(condition, &idle_facts(), state.fired + 1).unwrap_or(true)
+                });
+                let left = holds
+                    && times.is_none_or(|times| state.fired < times)
+                    && state.open.is_none()
+                    && state.held.is_none();
                 if left && best.as_ref().is_none_or(|(fired, ..)| state.fired < *fired) {
                     best = Some((state.fired, revision.clone(), spec.clone(), trigger.clone()));
                 }
@@ -442,6 +447,11 @@ impl Control {
         }
         Ok(())
     }
+}
+
+/// What a trigger knows of a quiet moment.
+fn idle_facts() -> TriggerFacts {
+    TriggerFacts { text: "everything was idle".to_owned(), ..TriggerFacts::default() }
 }
 
 /// What a trigger knows of a dataset's new version.

@@ -114,7 +114,7 @@ async fn work(
             () = signals.wait() => {
                 progress.clear();
                 eprintln!("stopping: running steps get TERM, then KILL; the next `windlass up` goes on from here");
-                let serving_stop = control.stop(Duration::from_secs(30));
+                let serving_stop = control.stop(serving.grace);
                 tokio::select! {
                     () = serving_stop => {}
                     () = signals.wait() => control.stop(Duration::ZERO).await,
