@@ -3,4 +3,5 @@
 mod formats;
 mod hostile;
 mod parquet_rules;
+mod pyarrow;
 mod support;

@@ -21,6 +21,7 @@ use std::{
 };
 
 use parquet::{
+    basic::LogicalType,
     column::reader::get_column_reader,
     file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData},
 };
@@ -122,12 +123,16 @@ fn footer(file: &File, size: u64) -> Result<(ParquetMetaData, u64), String> {
 fn columns(metadata: &ParquetMetaData) -> (Vec<FoundColumn>, Vec<Option<Leaf>>) {
     let schema = metadata.file_metadata().schema_descr();
     let fields = schema.root_schema().get_fields();
-    let nested = |name: &str| Family::Nested(format!("a nested column ({name})"));
     let mut found: Vec<FoundColumn> = fields
         .iter()
         .map(|field| {
-            let word = if field.is_primitive() { "repeated" } else { "group" };
-            FoundColumn { name: field.name().to_owned(), family: nested(word) }
+            let word = match field.get_basic_info().logical_type_ref() {
+                Some(LogicalType::Map) => "map",
+                Some(LogicalType::List) => "list",
+                Some(_) | None if field.is_primitive() => "list",
+                Some(_) | None => "structure",
+            };
+            FoundColumn { name: field.name().to_owned(), family: Family::Nested(word.to_owned()) }
         })
         .collect();
     let mut leaves: Vec<Option<Leaf>> = fields.iter().map(|_| None).collect();
