@@ -1,7 +1,7 @@
 //! From a lock to an environment.
 //!
-//! It is built in its place, because console scripts carry absolute paths, and counts once a marker is there. Whoever
-//! builds holds a file lock, and so does the uv it started; a builder that was killed leaves no marker, and the next
+//! It is built in its place, because console scripts carry absolute paths, and counts once it is marked. Whoever
+//! builds holds a file lock, and so does the uv it started; a builder that was killed leaves no mark, and the next
 //! one waits for what is still running, clears it away and builds anew, from uv's cache.
 
 use std::{
@@ -18,12 +18,10 @@ use super::{
     lockfile::Lock,
     request,
     resolve::{self, Answer},
-    store::{hold, write_whole},
+    store::hold,
     uv::Uv,
+    whole,
 };
-
-/// There when everything else is.
-const MARKER: &str = ".windlass-complete";
 
 /// Returns the folder of the environment of a lock.
 pub(super) async fn ensure(
@@ -34,29 +32,30 @@ pub(super) async fn ensure(
 ) -> Result<PathBuf, PrepareFailure> {
     let folders = &place.folders;
     let folder = folders.environment(lock);
-    if is_complete(&folder) {
+    let text = Lock::read(folders, lock).map_err(|error| failure::system("read a lock", &error))?;
+    let count = text.as_ref().map_or(0, |text| text.packages().0);
+    if is_complete(&folder, count).await {
         return Ok(folder);
     }
-    let text = Lock::read(folders, lock).map_err(|error| failure::system("read a lock", &error))?;
     let text = match text {
         Some(text) => text,
         None => again(place, request, lock).await?,
     };
+    let (count, _) = text.packages();
     let held =
         hold(&folders.builder(lock), || progress("waiting for another builder of this Python environment")).await;
     let held = held.map_err(|error| failure::system("write into the data folder", &error))?;
-    if is_complete(&folder) {
+    if is_complete(&folder, count).await {
         return Ok(folder);
     }
     let uv = place.uv().await?;
     let python = interpreter(place, request, lock, &text, uv).await?;
-    clear(&folder).map_err(|error| failure::system(&format!("clear away `{}`", folder.display()), &error))?;
-    let (count, _) = text.packages();
+    clear(&folder).await.map_err(|error| failure::system(&format!("clear away `{}`", folder.display()), &error))?;
     progress(&format!("building the Python environment {} ({count} packages, {})", lock.short(), text.identity()));
     let built = build(uv, &folder, &folders.lock(lock), &text, &python, &held, progress).await;
     if built.is_err() {
         // What is left of it takes room and helps nobody; the next builder would clear it away as well.
-        let _ = clear(&folder);
+        let _ = clear(&folder).await;
     }
     built.map(|()| folder)
 }
@@ -92,20 +91,13 @@ async fn build(
             return Err(failure::of_uv("install the Python packages", &outcome.words));
         }
     }
-    let folder = folder.to_owned();
-    tokio::task::spawn_blocking(move || {
-        // All files first, then the marker: a machine that loses power does not find an environment of empty files.
-        rustix::fs::syncfs(fs::File::open(&folder)?)?;
-        write_whole(&folder.join(MARKER), b"")
-    })
-    .await
-    .unwrap_or_else(|error| Err(io::Error::other(error)))
-    .map_err(|error| failure::system("bring the Python environment to disk", &error))
+    whole::mark(folder).map_err(|error| failure::system("mark the Python environment as complete", &error))
 }
 
-/// Returns whether an environment is whole and its interpreter is still there.
-fn is_complete(folder: &Path) -> bool {
-    folder.join(MARKER).is_file() && folder.join("bin/python").exists()
+/// Returns whether an environment is whole; looking may take a moment.
+async fn is_complete(folder: &Path, packages: usize) -> bool {
+    let folder = folder.to_owned();
+    tokio::task::spawn_blocking(move || whole::is_whole(&folder, packages)).await.unwrap_or(false)
 }
 
 /// Resolves anew where the text of a lock was lost.
@@ -149,8 +141,8 @@ async fn interpreter(
     }
 }
 
-fn clear(folder: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(folder) {
+async fn clear(folder: &Path) -> io::Result<()> {
+    match tokio::fs::remove_dir_all(folder).await {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         Ok(()) | Err(_) => Ok(()),
     }

@@ -61,7 +61,7 @@ pub(super) async fn uv(folders: &Folders, settings: &IndexSettings) -> Result<Pa
         return Ok(program);
     }
     let wheel = wheel()?;
-    let held = hold(&folder.with_extension("lock"), || {}).await;
+    let held = hold(&folders.fetcher("uv"), || {}).await;
     let _held = held.map_err(|error| failure::system(&format!("make `{}`", folder.display()), &error))?;
     if program.is_file() {
         return Ok(program);

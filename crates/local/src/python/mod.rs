@@ -24,6 +24,7 @@ mod settings;
 mod store;
 mod tool;
 mod uv;
+mod whole;
 
 use std::{collections::BTreeMap, path::PathBuf};
 

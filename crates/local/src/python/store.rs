@@ -51,6 +51,11 @@ impl Folders {
         self.data.join("tools").join(format!("{name}-{version}"))
     }
 
+    /// Returns the file that whoever fetches a tool holds a lock on.
+    pub(super) fn fetcher(&self, name: &str) -> PathBuf {
+        self.data.join("tools").join(format!("{name}.lock"))
+    }
+
     /// Returns a cache for a machine that has no home.
     pub(super) fn cache(&self) -> PathBuf {
         self.data.join("cache/uv")
