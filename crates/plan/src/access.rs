@@ -85,11 +85,9 @@ impl Operation {
             | Self::WriteTracking
             | Self::WriteContent
             | Self::RegisterModel => Role::Contributor,
-            Self::ApplyObjects
-            | Self::DeleteObjects
-            | Self::MoveAlias
-            | Self::DeleteTracking
-            | Self::DeleteModel => Role::Maintainer,
+            Self::ApplyObjects | Self::DeleteObjects | Self::MoveAlias | Self::DeleteTracking | Self::DeleteModel => {
+                Role::Maintainer
+            }
             Self::ManageTokens | Self::ManageProjects => Role::Admin,
         }
     }

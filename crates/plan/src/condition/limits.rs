@@ -79,12 +79,8 @@ fn walk<'a>(
             own.push(&comprehension.iter_var);
             own.extend(comprehension.iter_var2.as_deref());
             own.push(&comprehension.accu_var);
-            let parts = [
-                &comprehension.accu_init,
-                &comprehension.loop_cond,
-                &comprehension.loop_step,
-                &comprehension.result,
-            ];
+            let parts =
+                [&comprehension.accu_init, &comprehension.loop_cond, &comprehension.loop_step, &comprehension.result];
             let result = parts.into_iter().try_for_each(|part| walk(part, known, own, true));
             own.truncate(before);
             result

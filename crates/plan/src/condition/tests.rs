@@ -30,9 +30,10 @@ fn triggers_ask_about_versions() {
         ("version.files", Err("gives a value of type int, not true or false")),
         ("1 / 0 == 1", Err("cannot be evaluated: it divides by zero")),
         ("params.x == 1", Err("nothing is called `params` here; there is `version`, `trigger`")),
-        ("version.added.all(a, version.added.all(b, a == b))", Err(
-            "`all`, `exists`, `map` and `filter` must not stand within each other",
-        )),
+        (
+            "version.added.all(a, version.added.all(b, a == b))",
+            Err("`all`, `exists`, `map` and `filter` must not stand within each other"),
+        ),
     ];
     for (expression, expected) in cases {
         let got = eval_trigger(expression, &facts(), 7);

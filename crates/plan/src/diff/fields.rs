@@ -56,7 +56,8 @@ fn arrays(path: String, old: &[Value], new: &[Value], changes: &mut Vec<FieldCha
             };
             let (was, is) = (order(old), order(new));
             if was != is {
-                let change = FieldChange { path: format!("{path} (order)"), old: Some(was.into()), new: Some(is.into()) };
+                let change =
+                    FieldChange { path: format!("{path} (order)"), old: Some(was.into()), new: Some(is.into()) };
                 changes.push(change);
             }
         }

@@ -1,14 +1,14 @@
 //! Which step needs which, and an order in which each comes after all it needs.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{HashMap, VecDeque},
     ops::Range,
 };
 
 use windlass_kinds::{
     Name,
     manifest::{InputSource, PipelineSpec, StepSpec},
-    record::StepRun,
+    record::{StepRun, StepState},
 };
 
 /// Returns the steps that must be final before `step` can move, each once: those its inputs name, then its `needs`.
@@ -42,11 +42,17 @@ pub(super) struct Graph<'a> {
     pub(super) groups: Vec<Range<usize>>,
     /// For each step run, the place of its step in the pipeline.
     pub(super) step_of: Vec<usize>,
-    /// For each step of the pipeline, what it needs, in the order of the file.
-    pub(super) needs: Vec<Vec<Edge>>,
-    /// The steps of the pipeline, each after all it needs.
-    pub(super) order: Vec<usize>,
+    spec: &'a PipelineSpec,
     index: HashMap<&'a str, usize>,
+}
+
+/// What the steps that wait need, and an order to look at all steps in.
+#[derive(Debug)]
+pub(super) struct Needs {
+    /// For each step of the pipeline, what it needs, in the order of the file; empty where none of its runs waits.
+    pub(super) edges: Vec<Vec<Edge>>,
+    /// The steps of the pipeline, each that waits after all it needs.
+    pub(super) order: Vec<usize>,
 }
 
 impl<'a> Graph<'a> {
@@ -62,9 +68,36 @@ impl<'a> Graph<'a> {
             step_of.extend(std::iter::repeat_n(place, length));
             next += length;
         }
-        let needs: Vec<Vec<Edge>> = spec.steps.iter().map(|step| edges(spec, step, &index)).collect();
-        let order = order(&needs);
-        Self { groups, step_of, needs, order, index }
+        Self { groups, step_of, spec, index }
+    }
+
+    /// Returns what the steps that wait now need. Steps that no longer wait never look back, and cost nothing here.
+    pub(super) fn needs(&self, runs: &[StepRun]) -> Needs {
+        let waits = |group: &Range<usize>| runs[group.clone()].iter().any(|run| run.state == StepState::Waiting);
+        let steps = self.spec.steps.iter().zip(&self.groups);
+        let edges: Vec<Vec<Edge>> =
+            steps.map(|(step, group)| if waits(group) { self.edges(step) } else { Vec::new() }).collect();
+        let order = order(&edges);
+        Needs { edges, order }
+    }
+
+    fn edges(&self, step: &StepSpec) -> Vec<Edge> {
+        let mut edges: Vec<Edge> = Vec::new();
+        let inputs = step.inputs.values().filter_map(|source| match source {
+            InputSource::Dataset(_) => None,
+            InputSource::Step { step, output: _ } => Some((step, true)),
+        });
+        for (name, input) in inputs.chain(step.needs.iter().map(|name| (name, false))) {
+            let Some(from) = self.index.get(name.as_str()).copied() else { continue };
+            let by_item = input && item_by_item(&self.spec.steps[from], step);
+            match edges.iter_mut().find(|edge| edge.from == from) {
+                // A step that is both an input and in `needs` must be done with all its items.
+                Some(edge) => edge.by_item &= by_item,
+                None => edges.push(Edge { from, by_item }),
+            }
+        }
+        edges.sort_by_key(|edge| edge.from);
+        edges
     }
 
     /// Returns the places of the step runs of the step called `name`.
@@ -79,22 +112,6 @@ pub(super) fn item_by_item(from: &StepSpec, to: &StepSpec) -> bool {
         (Some(from), Some(to)) => from.values == to.values,
         (None, _) | (_, None) => false,
     }
-}
-
-fn edges(spec: &PipelineSpec, step: &StepSpec, index: &HashMap<&str, usize>) -> Vec<Edge> {
-    // A step that is both an input and in `needs` must be done with all its items.
-    let mut edges: BTreeMap<usize, bool> = BTreeMap::new();
-    for source in step.inputs.values() {
-        if let InputSource::Step { step: name, output: _ } = source
-            && let Some(from) = index.get(name.as_str())
-        {
-            edges.insert(*from, item_by_item(&spec.steps[*from], step));
-        }
-    }
-    for from in step.needs.iter().filter_map(|name| index.get(name.as_str())) {
-        edges.insert(*from, false);
-    }
-    edges.into_iter().map(|(from, by_item)| Edge { from, by_item }).collect()
 }
 
 /// Returns the steps so that each comes after all it needs; the order of the file where that does already.

@@ -76,7 +76,12 @@ impl<'a> Machine<'a> {
         } = self;
         Decision {
             state,
-            changed_steps: touched.iter().enumerate().filter(|(_, touched)| **touched).map(|(place, _)| place).collect(),
+            changed_steps: touched
+                .iter()
+                .enumerate()
+                .filter(|(_, touched)| **touched)
+                .map(|(place, _)| place)
+                .collect(),
             run_changed,
             changed_attempts,
             actions,

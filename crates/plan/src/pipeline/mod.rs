@@ -28,6 +28,7 @@
 mod attempt;
 mod create;
 mod graph;
+mod inputs;
 mod key;
 mod machine;
 mod people;

@@ -57,7 +57,8 @@ pub(super) fn ended(
     let reached = spec.breaker.filter(|breaker| state.failures >= *breaker);
     match (reached, &state.open) {
         (Some(_), None) => {
-            let runs = if state.failures == 1 { "a run".to_owned() } else { format!("{} runs in a row", state.failures) };
+            let runs =
+                if state.failures == 1 { "a run".to_owned() } else { format!("{} runs in a row", state.failures) };
             let reason = format!("trigger {} stopped after {runs} failed; it waits for a person", spec.name);
             state.open = Some(reason.clone());
             (state, Some(reason))

@@ -4,7 +4,10 @@
 //! fires once, right after the gap; an hour that it repeats fires once for a fixed hour. What was missed while nobody
 //! was looking is made up for by one run, not by many.
 
-use croner::{Cron, parser::{CronParser, Seconds, Year}};
+use croner::{
+    Cron,
+    parser::{CronParser, Seconds, Year},
+};
 use jiff::{Timestamp, Zoned, tz::TimeZone};
 use windlass_kinds::{
     Micros,

@@ -64,7 +64,9 @@ fn show(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Fire { parameters, text } if parameters.is_empty() => format!("fire: {text}"),
         Outcome::Fire { parameters, text } => format!("fire: {text} {}", json!(parameters)),
-        Outcome::Hold { reason, until } => format!("hold{}: {reason}", if until.is_some() { "" } else { " for a person" }),
+        Outcome::Hold { reason, until } => {
+            format!("hold{}: {reason}", if until.is_some() { "" } else { " for a person" })
+        }
         Outcome::Ignore { reason } => format!("ignore: {reason}"),
     }
 }
@@ -118,7 +120,10 @@ fn cooling_down_holds_the_newest_with_the_files_of_all() {
 fn a_day_has_only_so_many_runs() {
     let spec = TriggerSpec { max_per_day: Some(2), ..spec() };
     assert_eq!(
-        play(&spec, &["0s version 1", "1h version 2", "2h version 3", "23h held", "24h held", "24h version 4", "25h held"]),
+        play(
+            &spec,
+            &["0s version 1", "1h version 2", "2h version 3", "23h held", "24h held", "24h version 4", "25h held"]
+        ),
         [
             "fire: dataset arrivals version 1",
             "fire: dataset arrivals version 2",
@@ -135,10 +140,23 @@ fn a_day_has_only_so_many_runs() {
 fn the_breaker_opens_once_and_waits_for_a_person() {
     let spec = TriggerSpec { breaker: Some(2), ..spec() };
     assert_eq!(
-        play(&spec, &[
-            "0s version 1", "1s failed", "2s succeeded", "3s failed", "4s failed", "5s failed", "6s version 2",
-            "7s held", "8s reset", "8s held", "9s failed", "10s version 3",
-        ]),
+        play(
+            &spec,
+            &[
+                "0s version 1",
+                "1s failed",
+                "2s succeeded",
+                "3s failed",
+                "4s failed",
+                "5s failed",
+                "6s version 2",
+                "7s held",
+                "8s reset",
+                "8s held",
+                "9s failed",
+                "10s version 3",
+            ]
+        ),
         [
             "fire: dataset arrivals version 1",
             "noted",
@@ -204,11 +222,14 @@ fn events_of_a_dataset_add_up() {
     let old = facts(1, &["a", "b", "c"], &["d", "e"], &["f", "g"]);
     let new = facts(2, &["f", "x"], &["a", "d"], &["b", "e"]);
     let both = super::facts::joined(&old, &new);
-    assert_eq!((both.added, both.changed, both.removed), (
-        vec!["a".to_owned(), "c".to_owned(), "x".to_owned()],
-        vec!["d".to_owned(), "f".to_owned()],
-        vec!["e".to_owned(), "g".to_owned()],
-    ));
+    assert_eq!(
+        (both.added, both.changed, both.removed),
+        (
+            vec!["a".to_owned(), "c".to_owned(), "x".to_owned()],
+            vec!["d".to_owned(), "f".to_owned()],
+            vec!["e".to_owned(), "g".to_owned()],
+        )
+    );
     assert_eq!(both.text, "v2, and 6 files since version 1");
     // A version delivered late changes nothing.
     assert_eq!(super::facts::joined(&new, &old), new);
@@ -268,7 +289,8 @@ fn schedules_are_due_in_their_time_zone() {
 
 #[test]
 fn schedules_that_cannot_be_are_said() {
-    let check = |expression: &str, zone: &str| check_schedule(&cron(expression, zone)).map_err(|error| error.to_string());
+    let check =
+        |expression: &str, zone: &str| check_schedule(&cron(expression, zone)).map_err(|error| error.to_string());
     assert_eq!(check("0 3 * * *", "Europe/Berlin"), Ok(()));
     assert_eq!(check("0 0 30 2 *", "UTC"), Err("`0 0 30 2 *` never comes".to_owned()));
     assert!(check("0 3 * * *", "Europe/Atlantis").unwrap_err().starts_with("`Europe/Atlantis` is not a time zone"));

@@ -1,5 +1,6 @@
 //! Scenarios for the step machine, written as small texts.
 
+mod failures;
 mod key;
 mod orders;
 mod scenarios;

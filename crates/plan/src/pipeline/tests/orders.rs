@@ -22,8 +22,24 @@ fn happening() -> impl Strategy<Value = (usize, usize)> {
 }
 
 const HAPPENINGS: [&str; 18] = [
-    "look", "idle", "+500ms", "+1s", "+10s", "back5s", "ok", "ok", "ok", "empty", "fail", "hopeless", "timeout", "lost",
-    "interrupted", "prepared", "offline", "cancelled",
+    "look",
+    "idle",
+    "+500ms",
+    "+1s",
+    "+10s",
+    "back5s",
+    "ok",
+    "ok",
+    "ok",
+    "empty",
+    "fail",
+    "hopeless",
+    "timeout",
+    "lost",
+    "interrupted",
+    "prepared",
+    "offline",
+    "cancelled",
 ];
 
 /// Holds what must be so after each event.
@@ -75,7 +91,9 @@ fn apply(
             for attempt in &decision.changed_attempts {
                 attempts.insert(attempt.id.to_string(), attempt.state);
             }
-            prop_assert!(decision.committed.is_empty() && decision.abandoned.is_empty() && decision.cache_puts.is_empty());
+            prop_assert!(
+                decision.committed.is_empty() && decision.abandoned.is_empty() && decision.cache_puts.is_empty()
+            );
         }
         prop_assert_eq!(before.run.state.is_final(), world.state.run.state.is_final());
         invariants(world, attempts)?;

@@ -5,10 +5,12 @@ use std::{collections::BTreeMap, time::Duration};
 use serde_json::{Value, json};
 use windlass_kinds::{
     Digest, EventId, Micros, Name, PipelineRunId, Span,
-    manifest::{Foreach, InputSource, OutputSpec, PipelineSpec, PythonSpec, Resolved, RetrySpec, StepDefaults, StepSpec},
+    manifest::{
+        Foreach, InputSource, OutputSpec, PipelineSpec, PythonSpec, Resolved, RetrySpec, StepDefaults, StepSpec,
+    },
     record::{
-        ActionBody, Actor, AttemptEnd, AttemptResult, CacheEntry, Cause, FrozenDataset, Output, PrepareFailure, StepRun,
-        StepState, Usage,
+        ActionBody, Actor, AttemptEnd, AttemptResult, CacheEntry, Cause, FrozenDataset, Output, PrepareFailure,
+        StepRun, StepState, Usage,
     },
 };
 
@@ -113,8 +115,7 @@ impl World {
         let id = PipelineRunId::derived(&[&number.to_string()]);
         let (project, own) = (name("default"), name("train"));
         let parameters = [("seed".to_owned(), json!(7))].into();
-        let state =
-            create(&spec, 1, &project, &own, number, cause, parameters, datasets, id, Micros(0));
+        let state = create(&spec, 1, &project, &own, number, cause, parameters, datasets, id, Micros(0));
         Self {
             spec,
             state,
@@ -248,5 +249,34 @@ impl World {
             }
         }
         said.join("\n    ")
+    }
+}
+
+/// Plays `story`, a line an event, and compares what came of each, indented by four.
+pub(super) fn check(text: &str, story: &str) {
+    check_in(&mut World::new(text), story);
+}
+
+pub(super) fn check_in(world: &mut World, story: &str) {
+    let mut played = String::new();
+    for line in story.lines().map(|line| line.strip_prefix("        ").unwrap_or(line)) {
+        if line.is_empty() || line.starts_with(' ') {
+            continue;
+        }
+        let said = world.play(line);
+        played.push_str(line);
+        played.push('\n');
+        if !said.is_empty() {
+            played.push_str(&format!("    {said}\n"));
+        }
+    }
+    let expected: String = story
+        .lines()
+        .map(|line| line.strip_prefix("        ").unwrap_or(line))
+        .filter(|line| !line.trim().is_empty())
+        .map(|line| format!("{line}\n"))
+        .collect();
+    if played != expected {
+        panic!("expected\n{expected}\nplayed\n{played}");
     }
 }
