@@ -135,12 +135,7 @@ fn comparable(kind: Kind, operator: Operator) -> Result<()> {
     Err(Error::invalid(format!("Invalid comparator '{shown}' not one of '{{{allowed}}}'")))
 }
 
-fn value<'t>(
-    kind: Kind,
-    operator: Operator,
-    tokens: &'t [Token],
-    clauses: impl Fn() -> Error,
-) -> Result<(Value, &'t [Token])> {
+fn value(kind: Kind, operator: Operator, tokens: &[Token], clauses: impl Fn() -> Error) -> Result<(Value, &[Token])> {
     match operator {
         Operator::IsNull | Operator::IsNotNull => return Ok((Value::None, tokens)),
         Operator::In | Operator::NotIn => return list(tokens, clauses),

@@ -11,7 +11,7 @@ use super::{
     error::{Error, Result},
     runs::run_of,
     show::{Empty, RUN_NAME},
-    wire::{Body, Field, List, Pair, pairs},
+    wire::{Batch, Body, Field, List, Pair, pairs},
 };
 
 #[derive(Deserialize)]
@@ -153,7 +153,7 @@ pub(super) async fn tag_delete(door: Door, Body(body): Body<PairBody>) -> Result
 }
 
 #[derive(Deserialize)]
-pub(super) struct Batch {
+pub(super) struct BatchBody {
     #[serde(default)]
     run_id: Field<String>,
     #[serde(default)]
@@ -175,7 +175,7 @@ fn at_most(what: &str, count: usize, most: usize) -> Result<()> {
     )))
 }
 
-pub(super) async fn batch(door: Door, Body(body): Body<Batch>) -> Result<Json<Empty>> {
+pub(super) async fn batch(door: Door, Batch(body): Batch<BatchBody>) -> Result<Json<Empty>> {
     let run = RunId::new(body.run_id.text("run_id")?);
     let metrics = body.metrics.items("metrics")?;
     at_most("metrics", metrics.len(), check::METRICS_MAX)?;

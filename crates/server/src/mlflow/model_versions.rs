@@ -109,6 +109,7 @@ pub(super) async fn create(door: Door, Body(body): Body<Create>) -> Result<Json<
                 let project = version.project.clone();
                 tx.registered_model_find(&project, &version.model).await?;
                 if let (Some(pending), Some(attempt)) = (&mut version.pending, attempt) {
+                    tx.attempt_open(attempt).await?;
                     pending.ordinal = tx.model_versions_registered(&project, &version.model, attempt).await?;
                 }
                 version.version = tx.model_version_register_as(&version, attempt.as_ref(), actor).await?;

@@ -86,6 +86,9 @@ pub(super) async fn create(door: Door, Body(body): Body<Create>) -> Result<Json<
     };
     door.write((run.clone(), tags.clone()), |tx, a| {
         Box::pin(async move {
+            if let Some(attempt) = &a.0.attempt {
+                tx.attempt_open(attempt).await?;
+            }
             tx.experiment_live(&a.0.project, &a.0.experiment).await?;
             tx.run_create(&a.0, &a.1).await
         })

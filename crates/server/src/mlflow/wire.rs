@@ -7,7 +7,7 @@
 use std::{fmt, marker::PhantomData};
 
 use axum::{
-    body::to_bytes,
+    body::{Bytes, to_bytes},
     extract::{FromRequest, FromRequestParts, Request},
     http::{StatusCode, header, request::Parts},
 };
@@ -298,6 +298,8 @@ pub(super) fn pairs(list: List<Pair>, name: &str) -> Result<Vec<(String, String)
         .collect()
 }
 
+/// The largest batch of metrics, params and tags, in bytes.
+const BATCH_CAP: usize = 1_000_000;
 /// How deeply JSON may nest.
 const DEPTH: usize = 64;
 
@@ -309,24 +311,48 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Body<T> {
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self> {
         let cap = state.settings.body_cap;
-        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let is_json =
-            kind.is_none_or(|kind| kind.split(';').next().is_some_and(|kind| kind.trim() == "application/json"));
-        if !is_json {
-            return Err(Error::invalid("Bad Request. Content-Type must be one of ['application/json']."));
-        }
-        let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-        if length.and_then(|length| length.parse::<usize>().ok()).is_some_and(|length| length > cap) {
-            return Err(Error::too_large(cap));
-        }
-        let bytes = to_bytes(request.into_body(), cap).await.map_err(|_| Error::too_large(cap))?;
-        let bytes = if bytes.is_empty() { &b"{}"[..] } else { &bytes[..] };
-        windlass_scan::check_json(bytes, DEPTH, cap)
-            .map_err(|error| Error::invalid(format!("The request body is refused: {error}.")))?;
-        serde_json::from_slice(bytes)
-            .map(Self)
-            .map_err(|error| Error::invalid(format!("The request body is not the expected JSON: {error}.")))
+        parse(&bytes(request, cap).await?, cap).map(Self)
     }
+}
+
+/// As [`Body`], with MLflow's own limit for batches.
+pub(super) struct Batch<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequest<AppState> for Batch<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self> {
+        let bytes = bytes(request, state.settings.body_cap).await?;
+        if bytes.len() > BATCH_CAP {
+            return Err(Error::invalid(format!(
+                "Batched logging API requests must be at most {BATCH_CAP} bytes, got a request of size {}.",
+                bytes.len()
+            )));
+        }
+        parse(&bytes, BATCH_CAP).map(Self)
+    }
+}
+
+/// Reads the body of a request that says it is JSON, or says nothing.
+async fn bytes(request: Request, cap: usize) -> Result<Bytes> {
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let is_json = kind.is_none_or(|kind| kind.split(';').next().is_some_and(|kind| kind.trim() == "application/json"));
+    if !is_json {
+        return Err(Error::invalid("Bad Request. Content-Type must be one of ['application/json']."));
+    }
+    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    if length.and_then(|length| length.parse::<usize>().ok()).is_some_and(|length| length > cap) {
+        return Err(Error::too_large(cap));
+    }
+    to_bytes(request.into_body(), cap).await.map_err(|_| Error::too_large(cap))
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8], cap: usize) -> Result<T> {
+    let bytes = if bytes.is_empty() { b"{}" } else { bytes };
+    windlass_scan::check_json(bytes, DEPTH, cap)
+        .map_err(|error| Error::invalid(format!("The request body is refused: {error}.")))?;
+    serde_json::from_slice(bytes)
+        .map_err(|error| Error::invalid(format!("The request body is not the expected JSON: {error}.")))
 }
 
 /// The parameters of a query string, in their order.

@@ -3,7 +3,7 @@
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use windlass_testkit::run;
+use windlass_testkit::store_tests;
 
 use crate::support::{NOW, TestServer, token};
 
@@ -42,10 +42,9 @@ async fn refused(server: &TestServer, method: &str, path: &str, body: Value, exp
 const BAD: &str = "INVALID_PARAMETER_VALUE";
 const GONE: &str = "RESOURCE_DOES_NOT_EXIST";
 
-#[test]
-fn mistakes_are_told_as_mlflow_tells_them() {
-    run(async {
-        let server = TestServer::new().await;
+store_tests! {
+    async fn mistakes_are_told_as_mlflow_tells_them(store) {
+        let server = TestServer::over(store).await;
         let (experiment, run) = begin(&server).await;
         post(&server, "registered-models/create", json!({"name": "m"})).await;
         post(&server, "runs/log-parameter", json!({"run_id": run, "key": "p", "value": "1"})).await;
@@ -234,6 +233,7 @@ fn mistakes_are_told_as_mlflow_tells_them() {
                 json!({"run_id": r, "key": "none"}),
                 (404, GONE, "No tag with name: none in run with id"),
             ),
+            ("runs/log-batch", json!({"run_id": r, "params": [{"key": "k", "value": "x".repeat(1_000_000)}]}), (400, BAD, "Batched logging API requests must be at most 1000000 bytes, got a request of size 1000")),
             ("runs/log-batch", json!({}), (400, BAD, "Missing value for required parameter 'run_id'.")),
             (
                 "runs/log-batch",
@@ -488,13 +488,10 @@ fn mistakes_are_told_as_mlflow_tells_them() {
         refused(&server, "POST", "runs/log-metric", metric.clone(), (400, BAD, &deleted)).await;
         post(&server, "runs/restore", json!({"run_id": r})).await;
         post(&server, "runs/log-metric", metric).await;
-    });
-}
+    }
 
-#[test]
-fn bodies_are_judged_before_they_are_believed() {
-    run(async {
-        let server = TestServer::new().await;
+    async fn bodies_are_judged_before_they_are_believed(store) {
+        let server = TestServer::over(store).await;
         let maintainer = token("maintainer");
         let create = format!("{API}experiments/create");
         for (body, status) in [
@@ -507,13 +504,10 @@ fn bodies_are_judged_before_they_are_believed() {
             let answer: Value = serde_json::from_slice(&answer).expect("MLflow's error body");
             assert_eq!((found.as_u16(), answer["error_code"].as_str()), (status, Some(BAD)), "{answer}");
         }
-    });
-}
+    }
 
-#[test]
-fn a_run_holds_what_was_logged() {
-    run(async {
-        let server = TestServer::new().await;
+    async fn a_run_holds_what_was_logged(store) {
+        let server = TestServer::over(store).await;
         let (experiment, run) = begin(&server).await;
         for (value, timestamp, step) in
             [(json!("NaN"), json!(1), json!(0)), (json!("5"), json!("7"), json!("6")), (json!(1), json!(9), json!(2))]
@@ -586,13 +580,10 @@ fn a_run_holds_what_was_logged() {
         let (_, found) =
             server.ask(&crate::support::token("viewer"), "POST", "/ajax-api/2.0/mlflow/runs/search", search).await;
         assert_eq!(found["runs"].as_array().map(Vec::len), Some(1));
-    });
-}
+    }
 
-#[test]
-fn artifacts_go_in_and_out_and_nowhere_else() {
-    run(async {
-        let server = TestServer::new().await;
+    async fn artifacts_go_in_and_out_and_nowhere_else(store) {
+        let server = TestServer::over(store).await;
         let (experiment, run) = begin(&server).await;
         let maintainer = token("maintainer");
         let files = "/api/2.0/mlflow-artifacts/artifacts";
@@ -670,13 +661,10 @@ fn artifacts_go_in_and_out_and_nowhere_else() {
         let (status, _) = server.send(&maintainer, "DELETE", &format!("{files}/{root}/d"), Vec::new()).await;
         assert_eq!(status, StatusCode::OK);
         refused(&server, "DELETE", &format!("{files}/{root}/d"), Value::Null, (404, GONE, "No such artifact:")).await;
-    });
-}
+    }
 
-#[test]
-fn roles_are_held() {
-    run(async {
-        let server = TestServer::new().await;
+    async fn roles_are_held(store) {
+        let server = TestServer::over(store).await;
         let (_, run) = begin(&server).await;
         let metric = json!({"run_id": run, "key": "m", "value": 1, "timestamp": 1});
         post(&server, "registered-models/create", json!({"name": "m"})).await;
@@ -700,13 +688,10 @@ fn roles_are_held() {
                 assert_eq!(answer["error_code"], code);
             }
         }
-    });
-}
+    }
 
-#[test]
-fn the_code_of_a_step_writes_to_its_own_runs_and_registers_provisional_versions() {
-    run(async {
-        let server = TestServer::new().await;
+    async fn the_code_of_a_step_writes_to_its_own_runs_and_registers_provisional_versions(store) {
+        let server = TestServer::over(store).await;
         let (experiment, other) = begin(&server).await;
         let (first, _) = server.attempt(1).await;
         let (step, attempt) = server.attempt(2).await;
@@ -777,5 +762,5 @@ fn the_code_of_a_step_writes_to_its_own_runs_and_registers_provisional_versions(
         refused(&server, "POST", "runs/log-metric", metric(&child), (400, BAD, sealed)).await;
         let path = format!("/api/2.0/mlflow-artifacts/artifacts/{root}/late");
         refused(&server, "PUT", &path, json!("late"), (400, BAD, sealed)).await;
-    });
+    }
 }

@@ -3,7 +3,7 @@
 use windlass_kinds::{
     AttemptId, ExperimentId, Micros, Name, RunId,
     filter::{Attribute, Field, Search},
-    record::{Actor, LedgerKind, Run, RunData, RunStatus},
+    record::{Actor, AttemptState, LedgerKind, Run, RunData, RunStatus},
 };
 
 use super::{Columns, Query, Refusal, Subject, experiment_number};
@@ -30,7 +30,8 @@ pub struct RunChange {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sealed {
     Open,
-    Sealed,
+    /// The ledger holds a seal of what is here.
+    Kept,
     /// Written to since it was sealed; to be sealed again.
     Stale,
 }
@@ -39,7 +40,7 @@ impl Sealed {
     fn stored(value: i64) -> Result<Self, StoreError> {
         match value {
             0 => Ok(Self::Open),
-            1 => Ok(Self::Sealed),
+            1 => Ok(Self::Kept),
             2 => Ok(Self::Stale),
             _ => Err(StoreError::corrupt(format!("a run's seal state {value}"))),
         }
@@ -126,11 +127,21 @@ impl Tx {
         }
         match Sealed::stored(row.int(1)?)? {
             Sealed::Open | Sealed::Stale => Ok(()),
-            Sealed::Sealed if row.bool(2)? => Err(Refusal::Sealed(id.clone()).into()),
-            Sealed::Sealed => {
+            Sealed::Kept if row.bool(2)? => Err(Refusal::Sealed(id.clone()).into()),
+            Sealed::Kept => {
                 self.execute("UPDATE tracking_run SET sealed = 2 WHERE id = $1", args![id.as_str()]).await?;
                 Ok(())
             }
+        }
+    }
+
+    /// Refuses an attempt that has ended: its code may still be there, but nobody waits for what it does.
+    pub async fn attempt_open(&mut self, id: &AttemptId) -> Result<(), StoreError> {
+        match self.attempt_get(id).await? {
+            Some(attempt) if attempt.state != AttemptState::Running => {
+                Err(Refusal::Sealed(attempt.tracking_run).into())
+            }
+            Some(_) | None => Ok(()),
         }
     }
 
@@ -155,7 +166,7 @@ impl Tx {
             run.name.clone_from(name);
         }
         if status.is_some() || end_ms.is_some() {
-            if sealed == Sealed::Sealed && run.attempt.is_some() {
+            if sealed == Sealed::Kept && run.attempt.is_some() {
                 return Err(Refusal::Sealed(id.clone()).into());
             }
             run.status = status.unwrap_or(run.status);
@@ -172,7 +183,7 @@ impl Tx {
             match status.is_final() {
                 true => self.run_seal(&run, actor, now).await?,
                 // An earlier seal is outdated from here on; the next end makes a new one.
-                false if sealed == Sealed::Sealed => {
+                false if sealed == Sealed::Kept => {
                     self.execute("UPDATE tracking_run SET sealed = 2 WHERE id = $1", args![id.as_str()]).await?;
                 }
                 false => {}
@@ -188,7 +199,7 @@ impl Tx {
     pub async fn run_finish(&mut self, id: &RunId, status: RunStatus, end_ms: i64) -> Result<(), StoreError> {
         let missing = || Refusal::Missing(Subject::Run(id.clone()));
         let (run, sealed) = self.run_row(id).await?.ok_or_else(missing)?;
-        if sealed == Sealed::Sealed {
+        if sealed == Sealed::Kept {
             return Ok(());
         }
         let attempt = run.attempt.clone();
