@@ -187,6 +187,10 @@ fn resolve(
     content: &mut BTreeMap<Digest, Content>,
 ) -> Result<Resolved, (String, String)> {
     let mut resolved = Resolved { base: base.display().to_string(), ..Resolved::default() };
+    if let Spec::Dataset(spec) = &manifest.spec {
+        windlass_data::check_include(&spec.include)
+            .map_err(|error| (format!("spec.include[{}]", error.index), error.to_string()))?;
+    }
     let Spec::Pipeline(spec) = &manifest.spec else { return Ok(resolved) };
     if let Some(code) = &spec.code {
         let folder = base.join(code);

@@ -79,6 +79,10 @@ impl Control {
                         if let Some(code) = &resolved.code {
                             tx.content_refs_add(&revision.project, &subject, std::slice::from_ref(code)).await?;
                         }
+                        if kind == Kind::Dataset {
+                            // Other expectations may hold now: every file is judged again.
+                            tx.observed_files_replace(&manifest.project, name, &[]).await?;
+                        }
                         if let Spec::Model(spec) = &manifest.spec {
                             tx.registered_model_ensure(&revision.project, name.as_str(), &spec.description, now)
                                 .await?;

@@ -123,12 +123,13 @@ async fn watch(control: Control, watched: Watched, state: Arc<WatchState>) {
     let mut watcher = folder_watcher(&watched, state.clone());
     let mut settling = Settling::default();
     let mut unreadable = false;
+    let mut problems = Vec::new();
     loop {
         if watcher.is_none() && watched.folder.is_dir() {
             watcher = folder_watcher(&watched, state.clone());
         }
         let before = control.inner.activity.load(Ordering::SeqCst);
-        let wait = match look(&control, &watched, &mut settling).await {
+        let wait = match look(&control, &watched, &mut settling, &mut problems).await {
             Ok(settled) => {
                 unreadable = false;
                 state.settling.store(!settled, Ordering::SeqCst);
@@ -169,9 +170,21 @@ fn folder_watcher(watched: &Watched, state: Arc<WatchState>) -> Option<notify::R
 }
 
 /// Lists once and commits what is new. Returns whether nothing was settling.
-async fn look(control: &Control, watched: &Watched, settling: &mut Settling) -> Result<bool, ControlError> {
+async fn look(
+    control: &Control,
+    watched: &Watched,
+    settling: &mut Settling,
+    problems: &mut Vec<String>,
+) -> Result<bool, ControlError> {
     let (folder, spec) = (watched.folder.clone(), watched.spec.clone());
     let listing: Listing = blocking(move || windlass_data::list(&folder, &spec)).await.map_err(ControlError::List)?;
+    // What is left out is said once, and again when it changes.
+    if listing.problems != *problems {
+        for problem in &listing.problems {
+            control.inner.notice(format!("dataset {}: {problem}", watched.dataset));
+        }
+        problems.clone_from(&listing.problems);
+    }
     let now = control.inner.clock.now();
     let ready = settling.settled(&listing, watched.spec.settle.0, now);
     let mut all_settled = ready.waiting.is_empty();
@@ -199,8 +212,12 @@ async fn look(control: &Control, watched: &Watched, settling: &mut Settling) -> 
             Ok(judged) => {
                 observed.push(windlass_data::observed(&file.path, judged, known.iter().find(|f| f.path == file.path)))
             }
-            // Gone or replaced while it was read: the next listing sees what is there.
-            Err(JudgeError::Changed { .. } | JudgeError::Gone { .. }) => all_settled = false,
+            // Replaced while it was read: until the next listing it counts as what it was, so that no version drops it.
+            Err(JudgeError::Changed { .. }) => {
+                all_settled = false;
+                observed.extend(known.iter().find(|seen| seen.path == file.path).cloned());
+            }
+            Err(JudgeError::Gone { .. }) => all_settled = false,
             Err(error) => return Err(ControlError::Judge(error)),
         }
     }
