@@ -298,7 +298,8 @@ pub(crate) enum ModelCommand {
     /// List the files of a version
     Files {
         /// The version, as `flights@3`
-        version: String,
+        #[arg(value_name = "MODEL@VERSION")]
+        target: String,
     },
 }
 
@@ -371,4 +372,14 @@ pub(crate) struct ExportArgs {
     /// The database, where no server runs and it is not the data folder's file
     #[arg(long, env = "WINDLASS_DATABASE", value_name = "URL", hide_env_values = true)]
     pub(crate) database: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_tree_of_verbs_is_sound() {
+        super::Cli::command().debug_assert();
+    }
 }

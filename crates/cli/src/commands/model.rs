@@ -49,9 +49,9 @@ pub(crate) async fn run(global: &Global, command: ModelCommand) -> Result<ExitCo
                 table.print();
             });
         }
-        ModelCommand::Files { version } => {
-            let (name, number) = version.split_once('@').ok_or_else(|| {
-                Failure::user(format!("`{version}` does not name a version"))
+        ModelCommand::Files { target } => {
+            let (name, number) = target.split_once('@').ok_or_else(|| {
+                Failure::user(format!("`{target}` does not name a version"))
                     .hint("write MODEL@VERSION, such as flights@3")
             })?;
             let path = format!("/api/v1/models/{name}/versions/{number}/files");
