@@ -1,16 +1,26 @@
-//! MLflow's own client, unmodified, against this server. The interpreter comes from `WINDLASS_TEST_PYTHON`.
+//! MLflow's own client, unmodified, against this server. The interpreter is the one that `WINDLASS_TEST_PYTHON` names,
+//! else that of the environment which `cargo xtask test` sets up.
 
-use std::{path::Path, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use windlass_testkit::run;
 
 use crate::support::{TestServer, token};
 
+/// Returns a Python that has the client, if there is one.
+fn python() -> Option<PathBuf> {
+    let set_up = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/test-venv/bin/python");
+    std::env::var_os("WINDLASS_TEST_PYTHON").map(PathBuf::from).or_else(|| set_up.exists().then_some(set_up))
+}
+
 /// Runs a script of `tests/mlflow` against a fresh server.
 fn script(name: &str) {
-    let Some(python) = std::env::var_os("WINDLASS_TEST_PYTHON") else {
+    let Some(python) = python() else {
         assert!(std::env::var_os("CI").is_none(), "WINDLASS_TEST_PYTHON names no Python with mlflow");
-        eprintln!("skipped: WINDLASS_TEST_PYTHON names no Python with mlflow");
+        eprintln!("SKIPPED: no Python with mlflow; run `cargo xtask test set-up`, or set WINDLASS_TEST_PYTHON");
         return;
     };
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mlflow").join(name);
