@@ -79,6 +79,7 @@ async fn build(
         return Err(failure::of_uv("make a Python environment", &outcome.words));
     }
     let (count, is_hashed) = text.packages();
+    let mut odd = Vec::new();
     if count > 0 {
         let inside = folder.join("bin/python").display().to_string();
         let mut arguments = vec!["pip", "sync", "--python", &inside];
@@ -90,8 +91,47 @@ async fn build(
         if !outcome.is_success {
             return Err(failure::of_uv("install the Python packages", &outcome.words));
         }
+        odd = mend(uv, folder, &arguments, held, progress).await?;
     }
-    whole::mark(folder).map_err(|error| failure::system("mark the Python environment as complete", &error))
+    whole::mark(folder, &odd).map_err(|error| failure::system("mark the Python environment as complete", &error))
+}
+
+/// Installs anew, and not from uv's cache, what came out of it damaged; returns the packages that are odd all the same.
+async fn mend(
+    uv: &Uv,
+    folder: &Path,
+    sync: &[&str],
+    held: &fs::File,
+    progress: Progress<'_>,
+) -> Result<Vec<String>, PrepareFailure> {
+    let names = damaged(folder).await?;
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    progress(&format!("uv's cache holds damaged files of {}; fetching them anew", names.join(", ")));
+    let within = Path::new("/");
+    let clean: Vec<&str> = ["cache", "clean"].into_iter().chain(names.iter().map(String::as_str)).collect();
+    let mut sync = sync.to_vec();
+    sync.extend(names.iter().flat_map(|name| ["--reinstall-package", name]));
+    for arguments in [clean, sync] {
+        let outcome = uv.run(&arguments, within, Some(held), progress).await?;
+        if !outcome.is_success {
+            return Err(failure::of_uv("replace damaged Python packages", &outcome.words));
+        }
+    }
+    let odd = damaged(folder).await?;
+    if !odd.is_empty() {
+        progress(&format!("{}: its own record says otherwise than its files, even fetched anew", odd.join(", ")));
+    }
+    Ok(odd)
+}
+
+async fn damaged(folder: &Path) -> Result<Vec<String>, PrepareFailure> {
+    let folder = folder.to_owned();
+    tokio::task::spawn_blocking(move || whole::damaged(&folder))
+        .await
+        .unwrap_or_else(|error| Err(io::Error::other(error)))
+        .map_err(|error| failure::system("look through the Python environment", &error))
 }
 
 /// Returns whether an environment is whole; looking may take a moment.

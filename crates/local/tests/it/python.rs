@@ -3,7 +3,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    fs::{self, File},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
@@ -32,7 +32,7 @@ case "$1 $2" in
   "venv --quiet")
     for last; do :; done
     if [ -e "$last" ]; then echo "error: already exists" >&2; exit 2; fi
-    mkdir -p "$last/bin" && ln -s "$(command -v python3)" "$last/bin/python" ;;
+    mkdir -p "$last/bin" "$last/lib" && ln -s "$(command -v python3)" "$last/bin/python" ;;
   "pip sync")
     sleep 0.3
     echo "Installed 1 package from https://me:s3cret@index/simple" >&2 ;;
@@ -263,6 +263,22 @@ async fn the_real_one_on_the_systems_python() {
     assert_eq!(environments.resolve(&wanted).await.unwrap(), lock);
     fs::remove_dir_all(&folder).unwrap();
     environments.ensure(&wanted, &lock, &|_| {}).await.unwrap();
+
+    // Files are links into the cache: who scribbles over one has damaged both.
+    let cache = data.path().join("cache");
+    let mut own = host.clone();
+    own.push(("UV_CACHE_DIR".to_owned(), cache.display().to_string()));
+    let environments = Environments::with_host(data.path(), own);
+    fs::remove_dir_all(&folder).unwrap();
+    environments.ensure(&wanted, &lock, &|_| {}).await.unwrap();
+    let module = python(&folder, "import six; print(six.__file__)");
+    File::options().write(true).truncate(true).open(module).unwrap();
+    fs::remove_dir_all(&folder).unwrap();
+    let lines = Mutex::new(Vec::new());
+    environments.ensure(&wanted, &lock, &|line| lines.lock().unwrap().push(line.to_owned())).await.unwrap();
+    let lines = lines.into_inner().unwrap().join("\n");
+    assert!(lines.contains("damaged files of six"), "{lines}");
+    assert_eq!(python(&folder, "import six; print(six.__version__)"), "1.17.0");
 
     let mut host = host;
     host.push(("PIP_INDEX_URL".to_owned(), "https://me:s3cret@nowhere.invalid/simple".to_owned()));
