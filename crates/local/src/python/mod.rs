@@ -5,9 +5,9 @@
 //! network once and has one answer. [`Environments::ensure`] builds the environment of a lock; builders in other
 //! threads and processes wait for one another by file locks, and what a killed one left is built anew.
 //!
-//! All of it is done by `uv`, found or fetched by [`tool`], because Debian's Python has no `ensurepip` and refuses
+//! All of it is done by `uv`, found or fetched by `tool`, because Debian's Python has no `ensurepip` and refuses
 //! installs (PEP 668). uv does not read pip's configuration, which is where machines say what index they may use;
-//! [`settings`] carries it over. Secrets in index URLs reach uv alone, never a lock, a log or an error.
+//! `settings` carries it over. Secrets in index URLs reach uv alone, never a lock, a log or an error.
 //!
 //! Layout within the data folder: `envs/locks/<request>.json` (question to answer), `envs/locks/<lock>.txt` (the lock),
 //! `envs/<lock>/` (the environment), `tools/uv-<version>/uv`.
