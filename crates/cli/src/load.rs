@@ -15,7 +15,7 @@ use windlass_kinds::{
     manifest::{self, Known, Manifest, NothingKnown, Parsed, PythonSpec, Resolved, Source, Spec},
     record::{Tree, TreeFile},
 };
-use windlass_plan::condition;
+use windlass_plan::{condition, trigger};
 
 use crate::failure::Failure;
 
@@ -156,6 +156,11 @@ fn base_of(file: &str) -> PathBuf {
 /// Checks the expressions that the parser takes as text.
 fn check_conditions(parsed: &Parsed) -> Vec<Finding> {
     let Spec::Pipeline(spec) = &parsed.manifest.spec else { return Vec::new() };
+    let schedules = spec.triggers.iter().enumerate().filter_map(|(index, trigger)| {
+        let error = trigger::check_schedule(&trigger.source).err()?;
+        let field = format!("spec.triggers[{index}].schedule");
+        Some(parsed.finding(Severity::Error, &field, error.to_string(), None))
+    });
     let triggers = spec.triggers.iter().enumerate().filter_map(|(index, trigger)| {
         Some((format!("spec.triggers[{index}].condition"), trigger.condition.as_deref()?))
     });
@@ -164,20 +169,18 @@ fn check_conditions(parsed: &Parsed) -> Vec<Finding> {
         .iter()
         .enumerate()
         .filter_map(|(index, step)| Some((format!("spec.steps[{index}].when"), step.when.as_deref()?)));
-    triggers
-        .chain(steps)
-        .filter_map(|(field, expression)| {
-            let error = condition::check(expression).err()?;
-            Some(Finding {
-                severity: Severity::Error,
-                file: parsed.file.clone(),
-                position: Some(parsed.spans.value(&field)),
-                field,
-                message: error.to_string(),
-                hint: Some("conditions are CEL expressions, such as `version.files >= 2`".to_owned()),
-            })
+    let conditions = triggers.chain(steps).filter_map(|(field, expression)| {
+        let error = condition::check(expression).err()?;
+        Some(Finding {
+            severity: Severity::Error,
+            file: parsed.file.clone(),
+            position: Some(parsed.spans.value(&field)),
+            field,
+            message: error.to_string(),
+            hint: Some("conditions are CEL expressions, such as `version.files >= 2`".to_owned()),
         })
-        .collect()
+    });
+    schedules.chain(conditions).collect()
 }
 
 /// Finds out what the relative paths of a manifest mean. The error is a field and a message.

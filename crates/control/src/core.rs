@@ -20,7 +20,7 @@ use windlass_kinds::{
 use windlass_oci::BlobStore;
 use windlass_store::{Store, StoreError};
 
-use crate::{Clock, ControlError, Executor, active::ActiveRuns, commit::Commit, watch::Watchers};
+use crate::{Clock, ControlError, Executor, active::ActiveRuns, commit::Commit, handle::LivePipeline, watch::Watchers};
 
 /// How the loop is set up.
 #[derive(Debug, Clone)]
@@ -65,6 +65,8 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) settings: Settings,
     pub(crate) active: Mutex<ActiveRuns>,
+    /// The live pipelines; `None` after something was applied.
+    pub(crate) pipelines: Mutex<Option<Vec<Arc<LivePipeline>>>>,
     pub(crate) watchers: Watchers,
     /// Wakes the deciding task.
     pub(crate) wake: Notify,
@@ -131,6 +133,7 @@ impl Control {
             clock,
             settings,
             active: Mutex::new(ActiveRuns::default()),
+            pipelines: Mutex::new(None),
             watchers: Watchers::default(),
             wake: Notify::new(),
             dispatch: Notify::new(),

@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::sync::Mutex;
 use windlass_kinds::record::{Action, ActionBody, Actor, AttemptEnd, AttemptResult, EventBody, Usage};
 
-use crate::Control;
+use crate::{Control, moves::start_key};
 
 /// Runs until the task is ended: wakes on new actions and every few seconds.
 pub(crate) async fn run(control: Control) {
@@ -18,12 +18,17 @@ pub(crate) async fn run(control: Control) {
         match pending {
             Ok(actions) => {
                 for action in actions {
+                    if waits_for_its_start(&action, &*in_flight.lock().await) {
+                        continue;
+                    }
                     if in_flight.lock().await.insert(action.key.clone()) {
                         let (control, in_flight) = (control.clone(), in_flight.clone());
                         tokio::spawn(async move {
                             let key = action.key.clone();
                             carry_out(&control, action).await;
                             in_flight.lock().await.remove(&key);
+                            // A stop may have waited for this.
+                            control.inner.dispatch.notify_one();
                         });
                     }
                 }
@@ -34,6 +39,15 @@ pub(crate) async fn run(control: Control) {
             () = control.inner.dispatch.notified() => {}
             () = tokio::time::sleep(Duration::from_secs(5)) => {}
         }
+    }
+}
+
+/// Returns whether an attempt's stop must wait: its start is being handed over, and a stop that overtakes it would end
+/// nothing.
+fn waits_for_its_start(action: &Action, in_flight: &BTreeSet<String>) -> bool {
+    match &action.body {
+        ActionBody::StopAttempt { attempt } => in_flight.contains(&start_key(attempt)),
+        ActionBody::Prepare { .. } | ActionBody::StartAttempt { .. } => false,
     }
 }
 

@@ -1,6 +1,6 @@
 //! What each event means: reads what the decision needs, asks `plan`, and commits the answer.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::Value;
 use windlass_kinds::{
@@ -22,6 +22,13 @@ use crate::{
     commit::Commit,
     core::run_id,
 };
+
+/// A pipeline as it is applied now.
+#[derive(Debug)]
+pub(crate) struct LivePipeline {
+    pub(crate) revision: Revision,
+    pub(crate) spec: PipelineSpec,
+}
 
 /// A run to begin.
 pub(crate) struct Beginning<'a> {
@@ -47,7 +54,8 @@ impl Control {
                 let facts = TriggerFacts { text: format!("schedule due at {at}"), ..TriggerFacts::default() };
                 let mut commit = self.answer(&id);
                 let pipelines = self.pipelines(Some(&project)).await?;
-                for (revision, spec) in &pipelines {
+                for live in &pipelines {
+                    let LivePipeline { revision, spec } = &**live;
                     for spec_trigger in spec.triggers.iter().filter(|t| revision.name == pipeline && t.name == trigger)
                     {
                         self.consult(active, &mut commit, revision, spec, spec_trigger, &id, &facts).await?;
@@ -111,30 +119,26 @@ impl Control {
         Commit { event: Some(event.clone()), ..Commit::at(self.inner.clock.now()) }
     }
 
-    /// Returns the live pipelines.
-    pub(crate) async fn pipelines(
-        &self,
-        project: Option<&Name>,
-    ) -> Result<Vec<(Revision, PipelineSpec)>, ControlError> {
-        let project = project.cloned();
-        let revisions = self
-            .inner
-            .store
-            .read(move |tx| {
-                let project = project.clone();
-                Box::pin(async move { tx.revisions_current(project.as_ref(), Some(Kind::Pipeline)).await })
-            })
-            .await?;
-        Ok(revisions
-            .into_iter()
-            .filter_map(|revision| match &revision.manifest.spec {
+    /// Returns the live pipelines, of one project or of all; read from the store after something was applied.
+    pub(crate) async fn pipelines(&self, project: Option<&Name>) -> Result<Vec<Arc<LivePipeline>>, ControlError> {
+        let mut kept = self.inner.pipelines.lock().await;
+        if kept.is_none() {
+            let revisions = self
+                .inner
+                .store
+                .read(|tx| Box::pin(async move { tx.revisions_current(None, Some(Kind::Pipeline)).await }))
+                .await?;
+            let live = revisions.into_iter().filter_map(|revision| match &revision.manifest.spec {
                 Spec::Pipeline(spec) => {
                     let spec = spec.clone();
-                    Some((revision, spec))
+                    Some(Arc::new(LivePipeline { revision, spec }))
                 }
                 _ => None,
-            })
-            .collect())
+            });
+            *kept = Some(live.collect());
+        }
+        let all = kept.iter().flatten().cloned();
+        Ok(all.filter(|live| project.is_none_or(|project| live.revision.project == *project)).collect())
     }
 
     pub(crate) async fn trigger_state(
@@ -173,7 +177,8 @@ impl Control {
             .await?;
         let Some(version) = version else { return Ok(self.inner.commit(commit).await?) };
         let facts = dataset_facts(&version);
-        for (revision, spec) in &self.pipelines(Some(project)).await? {
+        for live in &self.pipelines(Some(project)).await? {
+            let LivePipeline { revision, spec } = &**live;
             for trigger in &spec.triggers {
                 if matches!(&trigger.source, TriggerSource::Dataset(name) if name == dataset) {
                     self.consult(active, &mut commit, revision, spec, trigger, id, &facts).await?;
@@ -203,13 +208,14 @@ impl Control {
         &self,
     ) -> Result<Option<(Revision, PipelineSpec, TriggerSpec)>, ControlError> {
         let mut best: Option<(u32, Revision, PipelineSpec, TriggerSpec)> = None;
-        for (revision, spec) in self.pipelines(None).await? {
+        for live in self.pipelines(None).await? {
+            let LivePipeline { revision, spec } = &*live;
             for trigger in &spec.triggers {
                 let TriggerSource::Idle { times } = &trigger.source else { continue };
                 if times.is_none() && self.inner.settings.until_idle {
                     continue;
                 }
-                let state = self.trigger_state(&revision, &trigger.name).await?;
+                let state = self.trigger_state(revision, &trigger.name).await?;
                 // A condition that is false now would be asked again at once, for ever: only what could fire counts.
                 let holds = trigger.condition.as_ref().is_none_or(|condition| {
                     condition::eval_trigger(condition, &idle_facts(), state.fired + 1).unwrap_or(true)
@@ -236,8 +242,8 @@ impl Control {
         parameters: serde_json::Map<String, Value>,
     ) -> Result<(), ControlError> {
         let mut commit = self.answer(id);
-        let found = self.pipelines(Some(project)).await?.into_iter().find(|(revision, _)| revision.name == *pipeline);
-        if let Some((revision, spec)) = &found {
+        let found = self.pipelines(Some(project)).await?.into_iter().find(|live| live.revision.name == *pipeline);
+        if let Some(LivePipeline { revision, spec }) = found.as_deref() {
             let beginning = Beginning {
                 revision,
                 spec,
@@ -262,8 +268,8 @@ impl Control {
         trigger: &Name,
     ) -> Result<(), ControlError> {
         let mut commit = self.answer(id);
-        let found = self.pipelines(Some(project)).await?.into_iter().find(|(revision, _)| revision.name == *pipeline);
-        if let Some((revision, spec)) = &found
+        let found = self.pipelines(Some(project)).await?.into_iter().find(|live| live.revision.name == *pipeline);
+        if let Some(LivePipeline { revision, spec }) = found.as_deref()
             && let Some(spec_trigger) = spec.triggers.iter().find(|spec| spec.name == *trigger)
         {
             let state = trigger::reset(self.trigger_state(revision, trigger).await?);
@@ -431,7 +437,8 @@ impl Control {
         };
         let Some(name) = &run.cause.trigger else { return Ok(()) };
         let pipelines = self.pipelines(Some(&run.project)).await?;
-        let Some((revision, spec)) = pipelines.iter().find(|(revision, _)| revision.name == run.pipeline) else {
+        let found = pipelines.iter().find(|live| live.revision.name == run.pipeline);
+        let Some(LivePipeline { revision, spec }) = found.map(|live| &**live) else {
             return Ok(());
         };
         let Some(trigger) = spec.triggers.iter().find(|trigger| trigger.name == *name) else { return Ok(()) };

@@ -212,11 +212,16 @@ impl Gathered {
     }
 }
 
+/// Returns the idempotency key of an attempt's start.
+pub(crate) fn start_key(attempt: &windlass_kinds::AttemptId) -> String {
+    format!("start/{attempt}")
+}
+
 /// Returns the idempotency key of an action.
 fn action_key(body: &ActionBody) -> String {
     match body {
         ActionBody::Prepare { step_run, round } => format!("prepare/{step_run}/{round}"),
-        ActionBody::StartAttempt { attempt } => format!("start/{attempt}"),
+        ActionBody::StartAttempt { attempt } => start_key(attempt),
         ActionBody::StopAttempt { attempt } => format!("stop/{attempt}"),
     }
 }

@@ -168,6 +168,7 @@ impl Control {
     }
 
     async fn objects_changed(&self) -> Result<(), ControlError> {
+        *self.inner.pipelines.lock().await = None;
         self.watch_datasets().await?;
         self.inner.activity.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         self.inner.idle.store(false, std::sync::atomic::Ordering::SeqCst);

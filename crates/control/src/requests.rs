@@ -20,12 +20,12 @@ impl Control {
         identity: &str,
     ) -> Result<PipelineRunId, ControlError> {
         let found = self.pipelines(Some(project)).await?;
-        let Some((_, spec)) = found.iter().find(|(revision, _)| revision.name == *pipeline) else {
-            let current: Vec<_> = found.into_iter().map(|(revision, _)| revision).collect();
+        let Some(live) = found.iter().find(|live| live.revision.name == *pipeline) else {
+            let current: Vec<_> = found.iter().map(|live| live.revision.clone()).collect();
             return Err(self.not_found(&current, project, &ObjectRef::new(Kind::Pipeline, pipeline.clone())));
         };
-        if let Some(unknown) = parameters.keys().find(|name| !spec.parameters.contains_key(*name)) {
-            let known: Vec<_> = spec.parameters.keys().map(String::as_str).collect();
+        if let Some(unknown) = parameters.keys().find(|name| !live.spec.parameters.contains_key(*name)) {
+            let known: Vec<_> = live.spec.parameters.keys().map(String::as_str).collect();
             return Err(ControlError::Refused(format!(
                 "Pipeline/{pipeline} has no parameter `{unknown}`; it has {}",
                 if known.is_empty() { "none".to_owned() } else { known.join(", ") }
@@ -82,8 +82,8 @@ impl Control {
         trigger: &Name,
     ) -> Result<(), ControlError> {
         let found = self.pipelines(Some(project)).await?;
-        let known = found.iter().any(|(revision, spec)| {
-            revision.name == *pipeline && spec.triggers.iter().any(|candidate| candidate.name == *trigger)
+        let known = found.iter().any(|live| {
+            live.revision.name == *pipeline && live.spec.triggers.iter().any(|candidate| candidate.name == *trigger)
         });
         if !known {
             return Err(ControlError::NotFound {

@@ -13,7 +13,8 @@ use crate::{
     Change, Control, ControlError,
     active::ActiveRuns,
     commit::{Commit, IDLE_COUNTER},
-    idle::{Idle, Scene, assess},
+    handle::LivePipeline,
+    idle::{Activity, Idle, Scene, assess},
 };
 
 impl Control {
@@ -23,30 +24,32 @@ impl Control {
         let now = self.inner.clock.now();
         let mut next: Option<Micros> = None;
         let mut sooner = |at: Micros| next = Some(next.map_or(at, |next| next.min(at)));
-        for (revision, spec) in self.pipelines(None).await? {
+        let held = self.inner.store.read(|tx| Box::pin(async move { tx.trigger_states_held().await })).await?;
+        for pipeline in self.pipelines(None).await? {
+            let LivePipeline { revision, spec } = &*pipeline;
             for spec_trigger in &spec.triggers {
                 let timed = matches!(spec_trigger.source, TriggerSource::Cron { .. });
-                let state = self.trigger_state(&revision, &spec_trigger.name).await?;
-                if let Some(held) = &state.held
-                    && let Some(until) = held.until
-                {
-                    if until > now {
-                        sooner(until);
-                        continue;
-                    }
-                    let (settled, outcome) = trigger::held(spec_trigger, &state, now);
-                    let mut commit = Commit::at(now);
-                    let event = Some(held.event.clone());
-                    self.settle_outcome(active, &mut commit, &revision, &spec, spec_trigger, event, settled, outcome)
-                        .await?;
-                    self.begin_all(active, commit).await?;
-                }
-                if !timed {
+                let holds = held.iter().any(|(project, pipeline, trigger, _)| {
+                    *project == revision.project && *pipeline == revision.name && *trigger == spec_trigger.name
+                });
+                if !timed && !holds {
                     continue;
                 }
-                // The last firing is what the trigger remembers; before the first, the revision's time.
-                let after = state.recent.last().copied().unwrap_or(revision.created_at).max(revision.created_at);
-                let Some(due) = trigger::next_due(&spec_trigger.source, after) else { continue };
+                let state = self.trigger_state(revision, &spec_trigger.name).await?;
+                match trigger::held_until(spec_trigger, &state, now) {
+                    Some(until) if until > now => sooner(until),
+                    Some(_) => {
+                        let event = state.held.as_ref().map(|held| held.event.clone());
+                        let (settled, outcome) = trigger::held(spec_trigger, &state, now);
+                        let mut commit = Commit::at(now);
+                        self.settle_outcome(active, &mut commit, revision, spec, spec_trigger, event, settled, outcome)
+                            .await?;
+                        self.begin_all(active, commit).await?;
+                        sooner(now);
+                    }
+                    None => {}
+                }
+                let Some(due) = trigger::due(spec_trigger, &state, revision.created_at, now) else { continue };
                 if due > now {
                     sooner(due);
                     continue;
@@ -96,6 +99,11 @@ impl Control {
     /// Where nothing moves: asks for listings, lets whoever waits for idle go on, or says that all is idle. Returns
     /// whether there is something new to handle.
     pub(crate) async fn consider_idle(&self, active: &ActiveRuns) -> Result<bool, ControlError> {
+        // The usual case while there is work, found without asking the store.
+        if active.scenes().iter().any(|run| run.activity == Activity::Moving) {
+            self.inner.idle.store(false, Ordering::SeqCst);
+            return Ok(false);
+        }
         match self.assess(active, false).await? {
             Idle::Busy(_) => {
                 self.inner.idle.store(false, Ordering::SeqCst);
