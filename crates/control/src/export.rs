@@ -21,10 +21,13 @@ use windlass_store::{RunQuery, Store, StoreError, ledger::LedgerQuery};
 use self::normal::Names;
 use crate::ControlError;
 
+/// A step run with its attempts, oldest first.
+type StepHistory = (StepRun, Vec<Attempt>);
+
 /// Everything of one project that the export is made of.
 struct Project {
     name: Name,
-    runs: Vec<(PipelineRun, Vec<(StepRun, Vec<Attempt>)>)>,
+    runs: Vec<(PipelineRun, Vec<StepHistory>)>,
     experiments: Vec<Experiment>,
     tracking: Vec<(Run, RunData)>,
     logged_models: Vec<LoggedModel>,
