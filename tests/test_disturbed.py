@@ -25,7 +25,8 @@ def test_a_broken_month_is_rejected_and_the_rest_goes_on(place: Place):
         versions = place.read("get", "versions", "flights")
         rejected = [version for version in versions if version["state"] == "rejected"]
         assert len(rejected) == 1
-        assert [failure["file"] for failure in rejected[0]["failures"]] == ["2013-03.parquet"]
+        failures = [(failure["path"], failure["expectation"]) for failure in rejected[0]["failures"]]
+        assert failures == [("2013-03.parquet", "readable")]
         newest = max(versions, key=lambda version: version["number"])
         assert newest["state"] == "accepted"
         assert [file["path"] for file in newest["files"]] == [f"2013-0{month}.parquet" for month in (1, 2, 4)]
