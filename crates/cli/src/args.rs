@@ -89,20 +89,28 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  windlass describe dataset/flights\n  windlass describe run train-3")]
     Describe(ObjectArgs),
     /// Delete an object; refused while others name it
+    #[command(after_help = "Examples:\n  windlass delete dataset/flights\n  windlass delete pipeline train")]
     Delete(ObjectArgs),
     /// Show the revisions of an object
+    #[command(after_help = "Examples:\n  windlass history pipeline/train\n  windlass history pipeline/train -o yaml")]
     History(ObjectArgs),
     /// Write a small set of manifests to begin with
+    #[command(after_help = "Examples:\n  windlass init\n  windlass init my-project && windlass up my-project")]
     Init(InitArgs),
     /// Start a run of a pipeline by hand
     #[command(after_help = "Examples:\n  windlass start train\n  windlass start train --param seed=8 --wait")]
     Start(StartArgs),
     /// End a run
+    #[command(after_help = "Example:\n  windlass cancel train-3")]
     Cancel(RunRefArgs),
     /// Go on from the failed steps of a run
+    #[command(after_help = "Example:\n  windlass retry train-3")]
     Retry(RunRefArgs),
     /// Close the breaker of a trigger that failed too often
-    #[command(name = "reset")]
+    #[command(
+        name = "reset",
+        after_help = "Examples:\n  windlass get triggers train         which are open, and why\n  windlass reset train dataset-arrivals"
+    )]
     Reset(ResetArgs),
     /// Show the log of a step, or of all steps of a run
     #[command(after_help = "Examples:\n  windlass logs train-3\n  windlass logs -f train-3/train[all]")]
@@ -111,17 +119,28 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  windlass why train-3/features")]
     Why(WhyArgs),
     /// Registered models: list, show, files
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  windlass model ls\n  windlass model show flights\n  windlass model files flights@3"
+    )]
     Model(ModelCommand),
     /// The ledger: list its entries, verify it
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  windlass ledger list\n  windlass ledger list --subject Dataset/flights@1\n  windlass ledger verify"
+    )]
     Ledger(LedgerCommand),
     /// Named tokens: create, list, revoke
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  windlass token create alice --role contributor --expires 720h\n  windlass token list\n  windlass token revoke alice"
+    )]
     Token(TokenCommand),
     /// Print the state with ids mapped to names and times left out
+    #[command(after_help = "Example:\n  windlass export --canonical > state.json")]
     Export(ExportArgs),
     /// Say what this machine has and lacks
+    #[command(after_help = "Example:\n  windlass doctor")]
     Doctor,
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  windlass completions bash > /etc/bash_completion.d/windlass")]
@@ -350,8 +369,10 @@ pub(crate) enum TokenCommand {
     List,
     /// Revoke a token
     Revoke {
+        // Not called `token`: clap would take it for the global option of that name.
         /// Its id or name
-        token: String,
+        #[arg(value_name = "TOKEN")]
+        which: String,
     },
 }
 

@@ -47,7 +47,8 @@ impl Failure {
     /// A refusal of the server.
     pub(crate) fn refused(status: u16, body: windlass_api::ErrorBody) -> Self {
         let windlass_api::ErrorBody { code: _, message, hint, findings } = body;
-        Self { ours: status >= 500, message, hint, findings }
+        // 507: a full disk is the user's to mend.
+        Self { ours: status >= 500 && status != 507, message, hint, findings }
     }
 
     /// Prints it to standard error; returns the exit code.

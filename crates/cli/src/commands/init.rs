@@ -14,7 +14,8 @@ const FILES: [(&str, &str); 4] = [
 pub(crate) fn run(args: &InitArgs) -> Result<ExitCode, Failure> {
     let there: Vec<&str> = FILES.iter().map(|(name, _)| *name).filter(|name| args.dir.join(name).exists()).collect();
     if !there.is_empty() {
-        return Err(Failure::user(format!("{} is there already; nothing was written", there.join(", ")))
+        let verb = if there.len() == 1 { "is" } else { "are" };
+        return Err(Failure::user(format!("{} {verb} there already; nothing was written", there.join(", ")))
             .hint("choose another folder: `windlass init DIR`"));
     }
     for (name, text) in FILES {

@@ -53,15 +53,15 @@ pub(crate) async fn run(global: &Global, command: TokenCommand) -> Result<ExitCo
                 table.print();
             });
         }
-        TokenCommand::Revoke { token } => {
+        TokenCommand::Revoke { which } => {
             let tokens: Vec<Token> = client.get("/api/v1/tokens").await.map_err(failure)?;
             let live: Vec<&Token> = tokens
                 .iter()
-                .filter(|known| known.revoked_at.is_none() && (known.id.as_str() == token || known.name == token))
+                .filter(|known| known.revoked_at.is_none() && (known.id.as_str() == which || known.name == which))
                 .collect();
             let [found] = live.as_slice() else {
                 let problem = if live.is_empty() { "there is no live token" } else { "there are several tokens" };
-                return Err(Failure::user(format!("{problem} `{token}`")).hint("`windlass token list` shows their ids"));
+                return Err(Failure::user(format!("{problem} `{which}`")).hint("`windlass token list` shows their ids"));
             };
             client.delete::<serde_json::Value>(&format!("/api/v1/tokens/{}", found.id)).await.map_err(failure)?;
             crate::view::out!("token {} revoked", found.name);

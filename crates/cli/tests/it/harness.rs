@@ -83,13 +83,15 @@ impl Answer {
 pub(crate) struct Place {
     folder: tempfile::TempDir,
     data: PathBuf,
+    /// Variables of all that runs here.
+    pub(crate) variables: Vec<(String, String)>,
 }
 
 impl Place {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let data = folder.path().join(".windlass");
-        Self { folder, data }
+        Self { folder, data, variables: Vec::new() }
     }
 
     /// The same with another data folder.
@@ -139,6 +141,7 @@ impl Place {
                 command.env_remove(name);
             }
         }
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.arg("--data-dir").arg(&self.data).args(words).current_dir(self.folder.path()).stdin(Stdio::null());
         command
     }
@@ -183,8 +186,7 @@ impl Place {
 
     /// Starts to serve and waits until it does.
     pub(crate) fn up(&self, words: &[&str]) -> Up<'_> {
-        let log = self.path(".server.log");
-        let file = fs::OpenOptions::new().create(true).append(true).open(&log).expect("a log");
+        let file = fs::File::create(self.path(".server.log")).expect("a log");
         let words = [&["up", "--listen", "127.0.0.1:0"], words].concat();
         let mut child = self
             .command(&words)
@@ -192,19 +194,13 @@ impl Place {
             .stderr(file)
             .spawn()
             .expect("the binary starts");
-        let pid = child.id();
-        let mut address = String::new();
-        wait_for("server.json", || {
+        // It says so once the folder is applied; requests are answered a moment before.
+        let address = wait_for("the server", || {
             if let Ok(Some(status)) = child.try_wait() {
                 panic!("up ended at once ({status}): {}", self.read(".server.log"));
             }
-            let text = fs::read(self.data.join("server.json")).ok()?;
-            let found: Value = serde_json::from_slice(&text).ok()?;
-            if found["pid"] != pid {
-                return None;
-            }
-            address = found["address"].as_str()?.to_owned();
-            Some(())
+            let log = self.read(".server.log");
+            log.lines().find_map(|line| line.strip_prefix("windlass listens at http://").map(str::to_owned))
         });
         Up { place: self, child, address, ended: false }
     }
@@ -225,7 +221,7 @@ impl Place {
             .collect()
     }
 
-    /// The state without ids and times.
+    /// The state without ids and times, line by line.
     #[track_caller]
     pub(crate) fn export(&self) -> String {
         let answer = self.run(&["export", "--canonical"]);
@@ -387,4 +383,16 @@ pub(crate) fn children(pid: Pid) -> Vec<Pid> {
 pub(crate) fn skip(why: &str) {
     assert!(std::env::var_os("CI").is_none(), "cannot be skipped here: {why}");
     eprintln!("SKIPPED: {why}");
+}
+
+/// Holds that two texts are the same; says where they are not.
+#[track_caller]
+pub(crate) fn same_text(found: &str, wanted: &str, what: &str) {
+    let lines = found.lines().zip(wanted.lines()).enumerate();
+    let differences: Vec<String> = lines
+        .filter(|(_, (found, wanted))| found != wanted)
+        .take(5)
+        .map(|(number, (found, wanted))| format!("line {}: {found}\n  wanted: {wanted}", number + 1))
+        .collect();
+    assert!(found == wanted, "{what}: {}\n{}", found.len().abs_diff(wanted.len()), differences.join("\n"));
 }
