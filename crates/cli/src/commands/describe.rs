@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use windlass_api::RunDetail;
+use windlass_api::{RunDetail, encode};
 use windlass_kinds::{
     Kind,
     record::{DatasetVersion, Revision},
@@ -32,7 +32,7 @@ pub(crate) async fn run(global: &Global, args: ObjectArgs) -> Result<ExitCode, F
 }
 
 async fn describe_run(global: &Global, run: &str) -> Result<ExitCode, Failure> {
-    let detail: RunDetail = connect(global)?.get(&format!("/api/v1/runs/{run}")).await.map_err(failure)?;
+    let detail: RunDetail = connect(global)?.get(&format!("/api/v1/runs/{}", encode(run))).await.map_err(failure)?;
     view::show(global.output, &detail, || {
         let RunDetail { run, steps } = &detail;
         crate::view::out!("run        {}", run.display_name());

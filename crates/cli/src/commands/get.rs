@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use windlass_api::encode;
 use windlass_kinds::{
     Kind,
     record::{DatasetVersion, PipelineRun, Revision},
@@ -88,7 +89,7 @@ async fn one(global: &Global, what: &str, name: Option<&str>) -> Result<ExitCode
 }
 
 async fn runs(global: &Global, pipeline: Option<&str>) -> Result<ExitCode, Failure> {
-    let query = pipeline.map_or_else(String::new, |pipeline| format!("?pipeline={pipeline}"));
+    let query = pipeline.map_or_else(String::new, |pipeline| format!("?pipeline={}", encode(pipeline)));
     let runs: Vec<PipelineRun> = connect(global)?.get(&format!("/api/v1/runs{query}")).await.map_err(failure)?;
     view::show(global.output, &runs, || {
         let mut table = Table::new(&["run", "state", "took", "created", "cause", "reason"]);
@@ -100,7 +101,7 @@ async fn runs(global: &Global, pipeline: Option<&str>) -> Result<ExitCode, Failu
 
 async fn versions(global: &Global, dataset: &str) -> Result<ExitCode, Failure> {
     let versions: Vec<DatasetVersion> =
-        connect(global)?.get(&format!("/api/v1/datasets/{dataset}/versions")).await.map_err(failure)?;
+        connect(global)?.get(&format!("/api/v1/datasets/{}/versions", encode(dataset))).await.map_err(failure)?;
     view::show(global.output, &versions, || dataset_table(&versions).print());
     Ok(ExitCode::SUCCESS)
 }
@@ -139,7 +140,7 @@ pub(crate) fn what_changed(version: &DatasetVersion) -> String {
 
 async fn triggers(global: &Global, pipeline: &str) -> Result<ExitCode, Failure> {
     let triggers: serde_json::Value =
-        connect(global)?.get(&format!("/api/v1/pipelines/{pipeline}/triggers")).await.map_err(failure)?;
+        connect(global)?.get(&format!("/api/v1/pipelines/{}/triggers", encode(pipeline))).await.map_err(failure)?;
     view::show(global.output, &triggers, || {
         let mut table = Table::new(&["trigger", "fired", "failures in a row", "breaker", "held"]);
         for view in triggers.as_array().into_iter().flatten() {

@@ -2,7 +2,7 @@
 
 use std::{io::Write, process::ExitCode, time::Duration};
 
-use windlass_api::{Client, LogAnswer, RunDetail};
+use windlass_api::{Client, LogAnswer, RunDetail, encode};
 use windlass_kinds::record::StepRun;
 
 use crate::{
@@ -18,7 +18,7 @@ pub(crate) async fn run(global: &Global, args: LogsArgs) -> Result<ExitCode, Fai
         Some((run, step)) => print_step(&client, run, step, follow, attempt, "").await?,
         None if follow => follow_run(&client, &target).await?,
         None => {
-            let detail: RunDetail = client.get(&format!("/api/v1/runs/{target}")).await.map_err(failure)?;
+            let detail: RunDetail = client.get(&format!("/api/v1/runs/{}", encode(&target))).await.map_err(failure)?;
             for step in &detail.steps {
                 print_step(&client, &target, &step.display_name(), false, attempt, &prefix(step)).await?;
             }
@@ -35,7 +35,7 @@ fn prefix(step: &StepRun) -> String {
 async fn follow_run(client: &Client, run: &str) -> Result<(), Failure> {
     let mut printed: Vec<String> = Vec::new();
     loop {
-        let detail: RunDetail = client.get(&format!("/api/v1/runs/{run}")).await.map_err(failure)?;
+        let detail: RunDetail = client.get(&format!("/api/v1/runs/{}", encode(run))).await.map_err(failure)?;
         let next = detail.steps.iter().find(|step| step.attempts > 0 && !printed.contains(&step.display_name()));
         match next {
             Some(step) => {
@@ -59,7 +59,7 @@ async fn print_step(
 ) -> Result<(), Failure> {
     let mut offset = 0;
     let mut current = 0;
-    let step = windlass_api::encode(step);
+    let (run, step) = (encode(run), encode(step));
     let attempt = attempt.map_or_else(String::new, |attempt| format!("&attempt={attempt}"));
     loop {
         let path = format!("/api/v1/runs/{run}/steps/{step}/log?offset={offset}{attempt}");

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use windlass_api::ModelDetail;
+use windlass_api::{ModelDetail, encode};
 use windlass_kinds::record::{FileEntry, RegisteredModel};
 
 use crate::{
@@ -33,7 +33,7 @@ pub(crate) async fn run(global: &Global, command: ModelCommand) -> Result<ExitCo
             });
         }
         ModelCommand::Show { name } => {
-            let detail: ModelDetail = client.get(&format!("/api/v1/models/{name}")).await.map_err(failure)?;
+            let detail: ModelDetail = client.get(&format!("/api/v1/models/{}", encode(&name))).await.map_err(failure)?;
             view::show(global.output, &detail, || {
                 let mut table = Table::new(&["version", "size", "made", "manifest", "tags"]);
                 for version in &detail.versions {
@@ -54,7 +54,7 @@ pub(crate) async fn run(global: &Global, command: ModelCommand) -> Result<ExitCo
                 Failure::user(format!("`{target}` does not name a version"))
                     .hint("write MODEL@VERSION, such as flights@3")
             })?;
-            let path = format!("/api/v1/models/{name}/versions/{number}/files");
+            let path = format!("/api/v1/models/{}/versions/{}/files", encode(name), encode(number));
             let files: Vec<FileEntry> = client.get(&path).await.map_err(failure)?;
             view::show(global.output, &files, || {
                 let mut table = Table::new(&["file", "size", "digest"]);

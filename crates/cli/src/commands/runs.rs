@@ -3,7 +3,7 @@
 use std::{process::ExitCode, time::Duration};
 
 use serde_json::{Map, Value};
-use windlass_api::{Client, RunDetail, StartAnswer, StartRequest};
+use windlass_api::{Client, RunDetail, StartAnswer, StartRequest, encode};
 use windlass_kinds::record::{PipelineRun, PipelineRunState};
 
 use crate::{
@@ -28,7 +28,7 @@ pub(crate) async fn start(global: &Global, args: StartArgs) -> Result<ExitCode, 
         .map_err(|error| Failure::user(format!("the system gives no random bytes: {error}")))?;
     let identity = random.iter().map(|byte| format!("{byte:02x}")).collect();
     let request = StartRequest { parameters, identity };
-    let path = format!("/api/v1/pipelines/{}/start", args.pipeline);
+    let path = format!("/api/v1/pipelines/{}/start", encode(&args.pipeline));
     let answer: StartAnswer = client.post(&path, &request).await.map_err(failure)?;
     let run = begun(&client, answer.run.as_str()).await?;
     if !args.wait {
@@ -78,14 +78,14 @@ pub(crate) async fn retry(global: &Global, args: RunRefArgs) -> Result<ExitCode,
 
 async fn act(global: &Global, run: &str, verb: &str, told: &str) -> Result<ExitCode, Failure> {
     let run: PipelineRun =
-        connect(global)?.post(&format!("/api/v1/runs/{run}/{verb}"), &Value::Null).await.map_err(failure)?;
+        connect(global)?.post(&format!("/api/v1/runs/{}/{verb}", encode(run)), &Value::Null).await.map_err(failure)?;
     view::show(global.output, &run, || crate::view::out!("{} {told}", run.display_name()));
     Ok(ExitCode::SUCCESS)
 }
 
 pub(crate) async fn reset(global: &Global, args: ResetArgs) -> Result<ExitCode, Failure> {
     let ResetArgs { pipeline, trigger } = args;
-    let path = format!("/api/v1/pipelines/{pipeline}/triggers/{trigger}/reset");
+    let path = format!("/api/v1/pipelines/{}/triggers/{}/reset", encode(&pipeline), encode(&trigger));
     connect(global)?.post::<_, Value>(&path, &Value::Null).await.map_err(failure)?;
     crate::view::out!("trigger {trigger} of {pipeline} may start runs again");
     Ok(ExitCode::SUCCESS)

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use windlass_api::encode;
 use windlass_control::Why;
 
 use crate::{
@@ -16,8 +17,8 @@ pub(crate) async fn run(global: &Global, args: WhyArgs) -> Result<ExitCode, Fail
         Failure::user(format!("`{}` does not name a step", args.target))
             .hint("write RUN/STEP, such as train-3/features")
     })?;
-    let step = windlass_api::encode(step);
-    let why: Why = connect(global)?.get(&format!("/api/v1/runs/{run}/steps/{step}/why")).await.map_err(failure)?;
+    let path = format!("/api/v1/runs/{}/steps/{}/why", encode(run), encode(step));
+    let why: Why = connect(global)?.get(&path).await.map_err(failure)?;
     view::show(global.output, &why, || print(&why));
     Ok(ExitCode::SUCCESS)
 }
