@@ -11,6 +11,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rustix::{
+    fs::{FallocateFlags, fallocate},
+    io::Errno,
+};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// The most bytes a log may take on disk unless the job says otherwise.
@@ -142,15 +146,36 @@ pub fn write<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
     place(path, value, false)
 }
 
+/// The room that [`reserve`] takes, in bytes: more than any result has.
+const RESERVED: u64 = 4096;
+
+/// Takes room on disk for what [`write_durably`] will write to `path`: a disk that is full by then is no reason to
+/// forget how a step ended, and run it again.
+pub(super) fn reserve(path: &Path) -> io::Result<()> {
+    let file = opened(&path.with_extension("new"))?;
+    match fallocate(&file, FallocateFlags::empty(), 0, RESERVED) {
+        // Some file systems cannot; then it is as good as it gets.
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) | Ok(()) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Writes like [`write`] and returns once file and name are on disk.
 pub fn write_durably<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
     place(path, value, true)
 }
 
+fn opened(path: &Path) -> io::Result<fs::File> {
+    fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
 fn place<T: Serialize>(path: &Path, value: &T, durably: bool) -> io::Result<()> {
     let temporary = path.with_extension("new");
-    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-    file.write_all(&serde_json::to_vec(value)?)?;
+    let mut file = opened(&temporary)?;
+    let bytes = serde_json::to_vec(value)?;
+    // Over what may be reserved there, and only then cut: in this order it takes no new room.
+    file.write_all(&bytes)?;
+    file.set_len(bytes.len() as u64)?;
     if durably {
         file.sync_all()?;
     }
@@ -159,4 +184,21 @@ fn place<T: Serialize>(path: &Path, value: &T, durably: bool) -> io::Result<()> 
         fs::File::open(folder)?.sync_all()?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reserved_room_is_written_over_and_given_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("result.json");
+        reserve(&path).unwrap();
+        assert_eq!(fs::metadata(path.with_extension("new")).unwrap().len(), RESERVED);
+        let result = StepResult::bare(StepEnd::TimedOut);
+        write_durably(&path, &result).unwrap();
+        assert!(fs::metadata(&path).unwrap().len() < RESERVED);
+        assert_eq!(read::<StepResult>(&path).unwrap(), result);
+    }
 }

@@ -40,6 +40,9 @@ pub(crate) struct LogWriter {
     /// The offset of the next byte.
     position: u64,
     dropped: u64,
+    /// Bytes of those that could not be written, and why the first could not.
+    unwritten: u64,
+    trouble: Option<io::Error>,
     at_line_start: bool,
 }
 
@@ -60,6 +63,8 @@ impl LogWriter {
             current: None,
             position,
             dropped: 0,
+            unwritten: 0,
+            trouble: None,
             at_line_start: true,
         })
     }
@@ -94,13 +99,21 @@ impl LogWriter {
         self.dropped
     }
 
+    /// Returns what kept lines from being written, in words; nothing where all were.
+    pub(super) fn trouble(&mut self) -> Option<String> {
+        let error = self.trouble.take()?;
+        Some(format!("{} bytes of this log could not be written: {error}", self.unwritten))
+    }
+
     fn place(&mut self, mut bytes: &[u8]) {
         self.at_line_start = bytes.last().map_or(self.at_line_start, |&byte| byte == b'\n');
         while !bytes.is_empty() {
             let room = self.room();
             let (now, later) = bytes.split_at(bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX)));
-            if self.place_within(now).is_err() {
+            if let Err(error) = self.place_within(now) {
                 self.dropped += now.len() as u64;
+                self.unwritten += now.len() as u64;
+                self.trouble.get_or_insert(error);
             }
             self.position += now.len() as u64;
             bytes = later;

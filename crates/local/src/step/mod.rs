@@ -85,6 +85,7 @@ fn step(folder: &AttemptFolder) -> Result<(), StepError> {
     let job: StepJob = read(&folder.job()).map_err(|source| StepError::Job(show(&folder.job()), source))?;
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
         .map_err(|source| StepError::Subreaper(source.into()))?;
+    job::reserve(&folder.result()).map_err(|source| StepError::Result(show(&folder.result()), source))?;
     let result = supervise::supervise(folder, &job, &signals)?;
     write_durably(&folder.result(), &result).map_err(|source| StepError::Result(show(&folder.result()), source))
 }

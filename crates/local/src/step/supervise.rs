@@ -1,6 +1,7 @@
 //! Starts the step and stays with it until nothing of it is left.
 
 use std::{
+    fs,
     io::{self, PipeReader, Read as _},
     os::unix::process::CommandExt as _,
     process::{Command, Stdio},
@@ -243,6 +244,13 @@ impl Supervision<'_> {
                 (None, None, _) => StepEnd::Lost { reason: "it ended in an unknown way".to_owned() },
             },
         };
+        if !matches!(end, StepEnd::Exited { code: 0 }) {
+            // Nobody will want them, and they may be what filled the disk that now has no room for words about it.
+            let _ = fs::remove_dir_all(self.folder.outputs());
+        }
+        if let Some(trouble) = self.log.trouble() {
+            self.log.note(&trouble);
+        }
         match left_behind {
             0 => {}
             1 => self.log.note("killed a process that the step left behind"),
