@@ -10,7 +10,7 @@ use windlass_kinds::{
 use super::{
     Inner,
     collect::{OutputTrouble, collect},
-    stage::HandedOver,
+    stage::{self, HandedOver},
 };
 use crate::{
     layout::AttemptFolder,
@@ -26,6 +26,10 @@ pub(super) async fn report(inner: &Inner, folder: &AttemptFolder, result: StepRe
     let end = match result.end {
         StepEnd::Exited { code: 0 } => match step::read::<HandedOver>(&folder.job()) {
             Err(error) => AttemptEnd::Lost { reason: format!("its job can no longer be read: {error}") },
+            // The outputs were not forced to disk: the name may be there and the bytes not.
+            Ok(job) if job.boot != stage::boot() => {
+                AttemptEnd::Lost { reason: "the machine was started anew before its outputs were kept".to_owned() }
+            }
             Ok(job) => match collect(inner.blobs.as_ref(), folder, &job.outputs).await {
                 Ok(collected) => {
                     outputs = collected;

@@ -182,9 +182,11 @@ pub(super) fn outcome(attempt: &AttemptId, folder: &AttemptFolder, session: Opti
         return result;
     }
     let killed = process::kill_all(|pid| {
+        let Some(stat) = process::stat(pid) else { return false };
         process::has_variable(pid, MARK, &folder.outputs())
-            || process::works_in(pid, folder.path())
-            || session.is_some_and(|session| process::stat(pid).is_some_and(|stat| stat.session == Some(session)))
+            // A step that cleared its environment; not a person who looks around there.
+            || (process::works_in(pid, folder.path()) && !stat.has_terminal)
+            || (session.is_some() && stat.session == session)
     });
     let end = if folder.stop().exists() {
         StepEnd::Stopped

@@ -33,6 +33,14 @@ pub(super) struct HandedOver {
     pub(super) step_run: String,
     /// What must be left behind.
     pub(super) outputs: BTreeMap<Name, OutputSpec>,
+    /// Which start of the machine it belongs to.
+    #[serde(default)]
+    pub(super) boot: String,
+}
+
+/// Returns what names the present start of the machine; empty where the kernel does not say.
+pub(super) fn boot() -> String {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").map_or_else(|_| String::new(), |text| text.trim().to_owned())
 }
 
 /// Lays out the work folder and starts the shim. An error says how the attempt ended instead.
@@ -148,7 +156,7 @@ fn describe(
         grace_millis: step::GRACE_MILLIS,
         memory: job.resources.memory,
     };
-    Ok(HandedOver { step, step_run: job.step_run.clone(), outputs: job.outputs.clone() })
+    Ok(HandedOver { step, step_run: job.step_run.clone(), outputs: job.outputs.clone(), boot: boot() })
 }
 
 fn millis(length: Duration) -> u64 {

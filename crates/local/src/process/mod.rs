@@ -52,6 +52,8 @@ pub struct Stat {
     pub parent: Pid,
     /// The session it belongs to.
     pub session: Option<Pid>,
+    /// Whether it has a terminal, as a user's shell does and no step of ours.
+    pub has_terminal: bool,
     /// Whether it ended and waits to be reaped.
     pub is_dead: bool,
 }
@@ -66,7 +68,8 @@ pub fn stat(pid: Pid) -> Option<Stat> {
     let parent = parse(fields.next()?).unwrap_or(Pid::INIT);
     let _group = fields.next()?;
     let session = parse(fields.next()?);
-    Some(Stat { parent, session, is_dead: matches!(state, "Z" | "X") })
+    let has_terminal = fields.next()? != "0";
+    Some(Stat { parent, session, has_terminal, is_dead: matches!(state, "Z" | "X") })
 }
 
 /// Returns whether a process was started with `variable=value` in its environment.

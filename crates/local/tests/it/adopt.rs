@@ -75,9 +75,12 @@ async fn what_vanished_is_lost() {
 async fn what_a_dead_shim_left_is_killed() {
     let before = Place::new();
     let attempt = AttemptId::new("left");
-    let mut orphan =
-        std::process::Command::new("sleep").arg("1000").env("WINDLASS_ATTEMPT", attempt.as_str()).spawn().unwrap();
     let folder = before.data().attempt(&attempt);
+    let mut sleep = std::process::Command::new("sleep");
+    sleep.arg("1000").stdout(std::process::Stdio::null());
+    let mut orphan = sleep.env("WINDLASS_OUTPUTS", folder.outputs()).spawn().unwrap();
+    // The same attempt of another data folder.
+    let mut stranger = sleep.env("WINDLASS_OUTPUTS", Place::new().data().attempt(&attempt).outputs()).spawn().unwrap();
     fs::create_dir_all(folder.path()).unwrap();
     fs::write(folder.job(), "{}").unwrap();
     let place = before.again();
@@ -85,4 +88,21 @@ async fn what_a_dead_shim_left_is_killed() {
     assert_eq!(text(&place.end().await.end), "lost: its shim vanished; a process of the step was killed");
     assert!(!is_alive(&orphan.id().to_string()));
     orphan.wait().unwrap();
+    assert!(is_alive(&stranger.id().to_string()));
+    stranger.kill().unwrap();
+    stranger.wait().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn outputs_from_before_a_start_of_the_machine_are_not_believed() {
+    let before = Place::new();
+    let attempt = AttemptId::new("booted");
+    before.run(with_output(script("booted", "echo x > $WINDLASS_OUTPUTS/out"), "out")).await;
+    let job = before.data().attempt(&attempt).job();
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    fs::write(&job, fs::read_to_string(&job).unwrap().replace(boot.trim(), "another")).unwrap();
+    let after = before.again();
+    after.executor.recover(vec![attempt]).await;
+    let expected = "lost: the machine was started anew before its outputs were kept";
+    assert_eq!(text(&after.end().await.end), expected);
 }
