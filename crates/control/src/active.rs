@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use windlass_kinds::{
-    Kind, Micros, PipelineRunId,
+    Kind, Micros, Name, PipelineRunId,
     manifest::{PipelineSpec, Resolved, Spec},
     record::{PipelineRun, PipelineRunState, Revision, StepState},
 };
@@ -21,6 +21,12 @@ pub(crate) struct Active {
     pub(crate) state: RunState,
     pub(crate) spec: Arc<PipelineSpec>,
     pub(crate) resolved: Arc<Resolved>,
+}
+
+impl Active {
+    fn is_in(&self, project: &Name, environment: &Name) -> bool {
+        self.state.run.project == *project && self.spec.environment == *environment
+    }
 }
 
 /// All runs that are not final, and when to look at them again.
@@ -106,6 +112,18 @@ impl ActiveRuns {
     /// Returns how many attempts are running.
     pub(crate) fn running_attempts(&self) -> usize {
         self.runs.values().map(|active| running_steps(&active.state)).sum()
+    }
+
+    /// Returns how many attempts are running in one environment of a project.
+    pub(crate) fn running_in(&self, project: &Name, environment: &Name) -> usize {
+        let there = self.runs.values().filter(|active| active.is_in(project, environment));
+        there.map(|active| running_steps(&active.state)).sum()
+    }
+
+    /// Returns the attempts that go on though somebody cancelled their run.
+    pub(crate) fn ending_attempts(&self) -> Vec<windlass_kinds::AttemptId> {
+        let ending = self.runs.values().filter(|active| active.state.run.cancelled_by.is_some());
+        ending.flat_map(|active| active.state.attempts.keys().cloned()).collect()
     }
 
     /// Returns how each run stands, oldest first.

@@ -20,7 +20,10 @@ use windlass_kinds::{
 use windlass_oci::BlobStore;
 use windlass_store::{Store, StoreError};
 
-use crate::{Clock, ControlError, Executor, active::ActiveRuns, commit::Commit, handle::LivePipeline, watch::Watchers};
+use crate::{
+    Clock, ControlError, Executor, active::ActiveRuns, commit::Commit, environments::Limits, handle::LivePipeline,
+    watch::Watchers,
+};
 
 /// How the loop is set up.
 #[derive(Debug, Clone)]
@@ -67,6 +70,8 @@ pub(crate) struct Inner {
     pub(crate) active: Mutex<ActiveRuns>,
     /// The live pipelines; `None` after something was applied.
     pub(crate) pipelines: Mutex<Option<Vec<Arc<LivePipeline>>>>,
+    /// How many attempts each environment takes at once, where it says so; `None` after something was applied.
+    pub(crate) environments: Mutex<Option<Limits>>,
     pub(crate) watchers: Watchers,
     /// Wakes the deciding task.
     pub(crate) wake: Notify,
@@ -134,6 +139,7 @@ impl Control {
             settings,
             active: Mutex::new(ActiveRuns::default()),
             pipelines: Mutex::new(None),
+            environments: Mutex::new(None),
             watchers: Watchers::default(),
             wake: Notify::new(),
             dispatch: Notify::new(),
@@ -193,8 +199,14 @@ impl Control {
 
     /// Runs until [`Control::stop`]: finds what an earlier process left, then decides and dispatches.
     pub async fn run(&self) -> Result<(), ControlError> {
-        *self.inner.active.lock().await = ActiveRuns::load(&self.inner.store).await?;
+        let active = ActiveRuns::load(&self.inner.store).await?;
+        let ending = active.ending_attempts();
+        *self.inner.active.lock().await = active;
         self.inner.recover().await?;
+        // A wish that an attempt end is handed over before the place acts on it; a crash in between forgot it.
+        for attempt in ending {
+            self.inner.executor.cancel(&attempt).await;
+        }
         self.watch_datasets().await?;
         let dispatcher = tokio::spawn(crate::dispatch::run(self.clone()));
         self.inner.dispatch.notify_one();
@@ -349,7 +361,7 @@ impl Inner {
             .await?;
         let Some(known) = known else { return Ok(()) };
         let body = EventBody::AttemptEnded { attempt: attempt.clone(), result: result.clone() };
-        self.push(self.event(&known.project, format!("attempt/{attempt}"), Actor::system(), body)).await?;
+        self.push(self.event(&known.project, end_identity(attempt), Actor::system(), body)).await?;
         Ok(())
     }
 
@@ -362,9 +374,14 @@ impl Inner {
             .await?;
         let waiting: Vec<AttemptId> = actions.iter().filter_map(started_attempt).collect();
         let running = running.into_iter().map(|attempt| attempt.id).filter(|id| !waiting.contains(id)).collect();
-        self.executor.recover(running).await;
+        self.executor.recover(running, waiting).await;
         Ok(())
     }
+}
+
+/// The identity of the event that an attempt ended.
+pub(crate) fn end_identity(attempt: &AttemptId) -> String {
+    format!("attempt/{attempt}")
 }
 
 fn started_attempt(action: &Action) -> Option<AttemptId> {

@@ -12,6 +12,7 @@ mod clock;
 mod commit;
 mod core;
 mod dispatch;
+mod environments;
 mod error;
 mod executor;
 mod export;

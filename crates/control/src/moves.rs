@@ -44,6 +44,9 @@ impl Control {
         let before = active.before(&run.state.run);
         let Active { state, spec, resolved } = run;
         let slots = usize::try_from(self.inner.settings.max_parallel).unwrap_or(usize::MAX);
+        // The environment's own limit counts besides the machine's.
+        let limit = self.environment_limit(&state.run.project, &spec.environment).await?;
+        let others_there = active.running_in(&state.run.project, &spec.environment);
         let mut cache = CacheAnswers::new();
         let mut gathered = Gathered::default();
         let mut state = Some(state);
@@ -51,11 +54,13 @@ impl Control {
         loop {
             let current = state.take().expect("put back below");
             let running = running_steps(&current);
+            let here = slots.saturating_sub(others + running);
+            let there = limit.map_or(here, |limit| limit.saturating_sub(others_there + running));
             let facts = Facts {
                 spec: &spec,
                 resolved: &resolved,
                 now: commit.now,
-                free_slots: u32::try_from(slots.saturating_sub(others + running)).unwrap_or(u32::MAX),
+                free_slots: u32::try_from(here.min(there)).unwrap_or(u32::MAX),
                 idle,
                 cache: &cache,
                 architecture: &self.inner.settings.architecture,

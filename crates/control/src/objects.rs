@@ -10,6 +10,7 @@ use windlass_kinds::{
     record::{Actor, LedgerKind, Revision},
 };
 use windlass_plan::diff::{self, ChangeAction, Plan};
+use windlass_store::{StoreError, Tx};
 
 use crate::{Change, Control, ControlError};
 
@@ -51,7 +52,13 @@ impl Control {
                     let current = tx.revisions_current(None, None).await?;
                     let plan = diff::plan(&current, &wanted);
                     if fingerprint.is_some_and(|fingerprint| fingerprint != plan.fingerprint) {
-                        return Ok(None);
+                        return Ok(Err(ControlError::Stale));
+                    }
+                    // Nothing was written yet: a refusal leaves no trace.
+                    for (manifest, _) in wanted.iter() {
+                        if let Some(refusal) = changes_published(tx, manifest).await? {
+                            return Ok(Err(refusal));
+                        }
                     }
                     for ((manifest, resolved), change) in wanted.iter().zip(&plan.changes) {
                         match change.action {
@@ -88,11 +95,10 @@ impl Control {
                                 .await?;
                         }
                     }
-                    Ok(Some(plan))
+                    Ok(Ok(plan))
                 })
             })
-            .await?
-            .ok_or(ControlError::Stale)?;
+            .await??;
         self.objects_changed().await?;
         Ok(plan)
     }
@@ -169,6 +175,7 @@ impl Control {
 
     async fn objects_changed(&self) -> Result<(), ControlError> {
         *self.inner.pipelines.lock().await = None;
+        *self.inner.environments.lock().await = None;
         self.watch_datasets().await?;
         self.inner.activity.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         self.inner.idle.store(false, std::sync::atomic::Ordering::SeqCst);
@@ -180,6 +187,23 @@ impl Control {
     pub fn notice(&self, text: String) {
         let _ = self.inner.changes.send(Change::Notice(text));
     }
+}
+
+/// Refuses a template that changes a version that was ever published, deleted since or not.
+async fn changes_published(tx: &mut Tx, manifest: &Manifest) -> Result<Option<ControlError>, StoreError> {
+    let Spec::JobTemplate(spec) = &manifest.spec else { return Ok(None) };
+    let history = tx.revision_history(&manifest.project, manifest.kind(), &manifest.name).await?;
+    let changed = history.iter().any(|revision| match &revision.manifest.spec {
+        Spec::JobTemplate(published) => published.version == spec.version && published.defaults != spec.defaults,
+        Spec::Project(_) | Spec::Environment(_) | Spec::Dataset(_) | Spec::Model(_) | Spec::Pipeline(_) => false,
+    });
+    Ok(changed.then(|| {
+        ControlError::Refused(format!(
+            "version {} of {} is published, and never changes; number the changed template anew",
+            spec.version,
+            manifest.object()
+        ))
+    }))
 }
 
 /// Returns the live objects that name `object`, sorted.
