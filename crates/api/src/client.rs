@@ -1,10 +1,10 @@
 //! The typed client of the native API.
 
 use serde::{Serialize, de::DeserializeOwned};
-use windlass_kinds::Digest;
-use windlass_net::{Method, NetError, Response, Settings, StatusCode, Zone};
+use windlass_kinds::{Digest, Name};
+use windlass_net::{Method, NetError, Response, Settings, StatusCode, Zone, header};
 
-use crate::ErrorBody;
+use crate::{ErrorBody, PROJECT_HEADER};
 
 /// The most of one answer that is read, in bytes.
 const ANSWER_CAP: u64 = 256 << 20;
@@ -15,6 +15,7 @@ pub struct Client {
     http: windlass_net::Client,
     base: String,
     token: String,
+    project: Option<String>,
 }
 
 /// Why a call failed.
@@ -44,7 +45,12 @@ impl Client {
         if !known {
             return Err(ClientError::Address(windlass_net::mask(server)));
         }
-        Ok(Self { http: windlass_net::Client::new(Settings::new(Zone::Operator)), base, token: token.to_owned() })
+        Ok(Self { http: windlass_net::Client::new(Settings::new(Zone::Operator)), base, token: token.to_owned(), project: None })
+    }
+
+    /// Makes a client whose requests are about one project.
+    pub fn in_project(&self, project: &Name) -> Self {
+        Self { project: Some(project.to_string()), ..self.clone() }
     }
 
     /// Returns the server's address.
@@ -53,7 +59,11 @@ impl Client {
     }
 
     fn request(&self, method: Method, path: &str) -> windlass_net::Request {
-        self.http.request(method, &format!("{}{path}", self.base)).bearer(&self.token)
+        let request = self.http.request(method, &format!("{}{path}", self.base)).bearer(&self.token);
+        match &self.project {
+            Some(project) => request.header(header::HeaderName::from_static(PROJECT_HEADER), project),
+            None => request,
+        }
     }
 
     /// Asks for a path.

@@ -23,6 +23,10 @@ pub struct ErrorBody {
     pub findings: Vec<windlass_kinds::Finding>,
 }
 
+/// The header that names the project a request is about, for tokens that are good for more than one; `default` where
+/// absent.
+pub const PROJECT_HEADER: &str = "x-windlass-project";
+
 /// `GET /api/v1/status`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Status {

@@ -34,6 +34,9 @@ pub(crate) struct Global {
     /// The token to show the server; by default the data folder's
     #[arg(long, global = true, env = "WINDLASS_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     pub(crate) token: Option<String>,
+    /// The project to look at and work in; manifests name theirs themselves
+    #[arg(long = "project", global = true, env = "WINDLASS_PROJECT", value_name = "NAME")]
+    pub(crate) in_project: Option<windlass_kinds::Name>,
     /// How results are printed
     #[arg(short = 'o', long = "output", global = true, value_enum, default_value = "table")]
     pub(crate) output: Output,
@@ -351,15 +354,15 @@ pub(crate) enum LedgerCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum TokenCommand {
     /// Make a token; its secret is printed once
+    #[command(
+        after_help = "It is good for the project that --project names, and for all where it names none.\n\nExamples:\n  windlass token create alice --role contributor --project default --expires 720h\n  windlass token create ci --role maintainer"
+    )]
     Create {
         /// A name for it
         name: String,
         /// What it may do
         #[arg(long, value_enum, default_value = "contributor")]
         role: RoleArg,
-        /// The project it is good for; all where absent
-        #[arg(long)]
-        project: Option<String>,
         /// For how long; for ever where absent
         #[arg(long, value_name = "SPAN")]
         expires: Option<windlass_kinds::Span>,

@@ -121,7 +121,7 @@ pub(crate) async fn start(folder: DataFolder, settings: ServeSettings) -> Result
     let (stop_sequencer, sequencer_stopped) = oneshot::channel();
     let sequencer = tokio::spawn(sequence(sequencer, control.clone(), sequencer_stopped));
     folder.write_server(reachable(address))?;
-    let client = connect::client(&format!("http://{}", reachable(address)), &token)?;
+    let client = Client::new(&format!("http://{}", reachable(address)), &token).map_err(connect::failure)?;
     Ok(Serving {
         control,
         client,

@@ -32,7 +32,7 @@ pub(crate) async fn plan(global: &Global, args: PlanArgs) -> Result<ExitCode, Fa
         let plan = diff::plan(&[], &loaded.wanted);
         (loaded, plan)
     } else {
-        let client = connect(global)?;
+        let client = connect(&any_project(global))?;
         let loaded = load(&args.files, &known(&client).await?)?;
         // Code goes up already now: a stored plan then needs nothing but itself.
         if args.out.is_some() {
@@ -56,7 +56,7 @@ pub(crate) async fn plan(global: &Global, args: PlanArgs) -> Result<ExitCode, Fa
 }
 
 pub(crate) async fn apply(global: &Global, args: ApplyArgs) -> Result<ExitCode, Failure> {
-    let client = connect(global)?;
+    let client = connect(&any_project(global))?;
     let (request, loaded) = match &args.plan {
         Some(file) => (stored(file)?, None),
         None => {
@@ -70,6 +70,11 @@ pub(crate) async fn apply(global: &Global, args: ApplyArgs) -> Result<ExitCode, 
     let plan: Plan = client.post("/api/v1/apply", &request).await.map_err(failure)?;
     view::show(global.output, &plan, || crate::view::out!("{}", view::plan(&plan, view::colours(&std::io::stdout()))));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Manifests name their projects themselves, and may be of several.
+fn any_project(global: &Global) -> Global {
+    Global { in_project: None, ..global.clone() }
 }
 
 /// Loads, uploads and applies a folder through a client; `up` does this at its start.

@@ -18,6 +18,11 @@ use crate::{
 
 pub(crate) async fn run(global: &Global, args: RunArgs) -> Result<ExitCode, Failure> {
     let RunArgs { experiment, name, command } = args;
+    if let Some(project) = &global.in_project {
+        return Err(Failure::user("a tracked run goes to the project of its token, not to one that is named").hint(format!(
+            "`windlass token create NAME --project {project}` makes a token for it; give it by WINDLASS_TOKEN"
+        )));
+    }
     let running = global.server.is_some() || DataFolder::open(&global.data_dir).is_ok_and(|folder| folder.is_locked());
     let (client, token, serving) = if running {
         let client = connect(global)?;
@@ -35,7 +40,7 @@ pub(crate) async fn run(global: &Global, args: RunArgs) -> Result<ExitCode, Fail
         };
         let serving = serving::start(folder.clone(), settings).await?;
         let token = folder.token().unwrap_or_default();
-        (client(serving.client.base(), &token)?, token, Some(serving))
+        (client(global, serving.client.base(), &token)?, token, Some(serving))
     };
     let directory =
         std::env::current_dir().map_err(|error| Failure::ours("failed to find the present folder", error))?;

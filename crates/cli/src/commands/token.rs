@@ -15,18 +15,14 @@ use crate::{
 pub(crate) async fn run(global: &Global, command: TokenCommand) -> Result<ExitCode, Failure> {
     let client = connect(global)?;
     match command {
-        TokenCommand::Create { name, role, project, expires } => {
-            let project = project
-                .map(|project| project.parse())
-                .transpose()
-                .map_err(|error: windlass_kinds::NameError| Failure::user(error.to_string()))?;
+        TokenCommand::Create { name, role, expires } => {
             let role = match role {
                 RoleArg::Viewer => Role::Viewer,
                 RoleArg::Contributor => Role::Contributor,
                 RoleArg::Maintainer => Role::Maintainer,
                 RoleArg::Admin => Role::Admin,
             };
-            let request = TokenRequest { name, project, role, seconds: expires.map(|span| span.0.as_secs()) };
+            let request = TokenRequest { name, project: global.in_project.clone(), role, seconds: expires.map(|span| span.0.as_secs()) };
             let answer: TokenAnswer = client.post("/api/v1/tokens", &request).await.map_err(failure)?;
             view::show(global.output, &answer, || {
                 eprintln!("token {} ({}); it is shown this once:", answer.token.name, answer.token.id);

@@ -31,9 +31,9 @@ pub(super) async fn list(
     caller: Caller,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Vec<LedgerRowView>>, ApiError> {
-    let principal = caller.may(Operation::ReadLedger)?;
+    caller.may(Operation::ReadLedger)?;
     let query = LedgerQuery {
-        project: principal.scope(),
+        project: caller.listed(),
         kind: None,
         subject: query.subject,
         after: i64::try_from(query.after).unwrap_or(i64::MAX),
@@ -52,5 +52,6 @@ pub(super) async fn list(
 
 pub(super) async fn export(State(state): State<AppState>, caller: Caller) -> Result<Json<Value>, ApiError> {
     caller.may(Operation::ReadLedger)?;
+    caller.sees_all()?;
     Ok(Json(windlass_control::export_canonical(state.control.store(), state.control.blobs().as_ref()).await?))
 }

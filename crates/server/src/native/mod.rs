@@ -15,7 +15,8 @@ use axum::{
     routing::{delete, get, post, put},
 };
 use serde::de::DeserializeOwned;
-use windlass_api::Status;
+use windlass_api::{PROJECT_HEADER, Status};
+use windlass_kinds::Name;
 use windlass_plan::access::{Operation, allowed};
 
 use crate::{AppState, error::ApiError, principal::Principal};
@@ -64,17 +65,39 @@ async fn status(State(state): State<AppState>, caller: Caller) -> Result<Json<St
     }))
 }
 
-/// Who asks; handlers say what for.
-pub(crate) struct Caller(pub(crate) Principal);
+/// Who asks, and about which project; handlers say what for.
+pub(crate) struct Caller {
+    principal: Principal,
+    /// Whether the request itself names its project.
+    is_narrowed: bool,
+}
 
 impl Caller {
     /// Refuses what the caller's role does not allow.
     pub(crate) fn may(&self, operation: Operation) -> Result<&Principal, ApiError> {
-        if allowed(self.0.role, operation) && self.0.attempt.is_none() {
-            return Ok(&self.0);
+        if allowed(self.principal.role, operation) && self.principal.attempt.is_none() {
+            return Ok(&self.principal);
         }
-        Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", format!("{} may not do that", self.0.actor))
-            .hint("ask a maintainer for a token with a higher role"))
+        Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", format!("{} may not do that", self.principal.actor))
+            .hint("ask an admin for a token with a higher role"))
+    }
+
+    /// Returns the one project that a listing is about; `None` means all.
+    pub(crate) fn listed(&self) -> Option<Name> {
+        if self.is_narrowed { Some(self.principal.project.clone()) } else { self.principal.scope() }
+    }
+
+    /// Refuses a token that is good for one project alone.
+    pub(crate) fn sees_all(&self) -> Result<(), ApiError> {
+        if self.principal.any_project {
+            return Ok(());
+        }
+        let project = &self.principal.project;
+        Err(ApiError::new(
+            StatusCode::FORBIDDEN,
+            "forbidden",
+            format!("this token is good for project {project} alone, and this is about all"),
+        ))
     }
 }
 
@@ -83,7 +106,14 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         let missing = || ApiError::new(StatusCode::UNAUTHORIZED, "unauthenticated", "a token is needed");
-        parts.extensions.get::<Principal>().cloned().map(Self).ok_or_else(missing)
+        let mut principal = parts.extensions.get::<Principal>().cloned().ok_or_else(missing)?;
+        let named = parts.headers.get(PROJECT_HEADER).map(|value| value.to_str().unwrap_or(""));
+        if let Some(named) = named {
+            let project = objects::parse_name(named)?;
+            principal.sees(&project)?;
+            principal.project = project;
+        }
+        Ok(Self { principal, is_narrowed: named.is_some() })
     }
 }
 

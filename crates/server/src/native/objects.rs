@@ -36,7 +36,9 @@ pub(super) async fn plan(
     caller: Caller,
     Body(request): Body<ApplyRequest>,
 ) -> Result<Json<Plan>, ApiError> {
-    caller.may(Operation::ReadObjects)?;
+    let principal = caller.may(Operation::ReadObjects)?;
+    // A plan shows what is there: only to whom it may be shown.
+    request.manifests.iter().try_for_each(|wanted| principal.sees(&wanted.manifest.project))?;
     Ok(Json(state.control.plan(&wanted(request.manifests)).await?))
 }
 
@@ -49,6 +51,9 @@ pub(super) async fn apply(
     let ApplyRequest { manifests, fingerprint } = request;
     for WantedManifest { manifest, resolved } in &manifests {
         principal.sees(&manifest.project)?;
+        if manifest.kind() == Kind::Project {
+            caller.may(Operation::ManageProjects)?;
+        }
         if let Some(code) = &resolved.code
             && state.control.blobs().size(code).await?.is_none()
         {
@@ -68,13 +73,13 @@ pub(super) async fn list(
     caller: Caller,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Vec<Revision>>, ApiError> {
-    let principal = caller.may(Operation::ReadObjects)?;
+    caller.may(Operation::ReadObjects)?;
     let kind = query
         .kind
         .map(|kind| kind.parse::<Kind>())
         .transpose()
         .map_err(|error| ApiError::bad_request(error.to_string()))?;
-    let project = principal.scope();
+    let project = caller.listed();
     let revisions = state
         .control
         .store()
@@ -141,6 +146,9 @@ pub(super) async fn remove(
 ) -> Result<Json<Revision>, ApiError> {
     let principal = caller.may(Operation::DeleteObjects)?;
     let object = object(&kind, &name)?;
+    if object.kind == Kind::Project {
+        caller.may(Operation::ManageProjects)?;
+    }
     Ok(Json(state.control.delete(&principal.actor, &principal.project, &object).await?))
 }
 

@@ -19,7 +19,10 @@ use crate::{AppState, error::ApiError};
 
 pub(super) async fn list(State(state): State<AppState>, caller: Caller) -> Result<Json<Vec<Token>>, ApiError> {
     caller.may(Operation::ManageTokens)?;
-    Ok(Json(state.control.store().read(|tx| Box::pin(async move { tx.tokens().await })).await?))
+    let tokens = state.control.store().read(|tx| Box::pin(async move { tx.tokens().await })).await?;
+    let project = caller.listed();
+    let seen = tokens.into_iter().filter(|token| project.is_none() || token.project == project);
+    Ok(Json(seen.collect()))
 }
 
 pub(super) async fn create(
@@ -31,6 +34,11 @@ pub(super) async fn create(
     let TokenRequest { name, project, role, seconds } = request;
     if name.trim().is_empty() || name.len() > 100 {
         return Err(ApiError::bad_request("a token needs a name of at most 100 bytes"));
+    }
+    // Whoever may make tokens for one project cannot reach into others by one of them.
+    match &project {
+        Some(project) => principal.sees(project)?,
+        None => caller.sees_all()?,
     }
     let mut random = [0; 32];
     getrandom::fill(&mut random)
@@ -72,12 +80,18 @@ pub(super) async fn revoke(
     let now = state.control.clock().now();
     let (id, actor, project) = (TokenId::new(id), principal.actor.clone(), principal.project.clone());
     let wanted = id.clone();
+    let scope = principal.scope();
     let known = state
         .control
         .store()
         .write(move |tx| {
             let (id, actor, project) = (wanted.clone(), actor.clone(), project.clone());
+            let scope = scope.clone();
             Box::pin(async move {
+                let seen = |token: &Token| token.id == id && (scope.is_none() || token.project == scope);
+                if !tx.tokens().await?.iter().any(seen) {
+                    return Ok(false);
+                }
                 let known = tx.token_revoke(&id, now).await?;
                 if known {
                     let body = serde_json::json!({"revoked": id});

@@ -2,4 +2,5 @@
 
 mod mlflow;
 mod mlflow_client;
+mod native;
 mod support;

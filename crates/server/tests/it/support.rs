@@ -40,7 +40,7 @@ impl Executor for Nowhere {
 
     async fn start(&self, _: Job) {}
 
-    async fn recover(&self, _: Vec<AttemptId>) {}
+    async fn recover(&self, _: Vec<AttemptId>, _: Vec<AttemptId>) {}
 
     async fn cancel(&self, _: &AttemptId) {}
 
@@ -183,12 +183,41 @@ impl TestServer {
         (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
     }
 
+    /// Like [`TestServer::ask`], about a project that the request names.
+    pub(crate) async fn ask_in(
+        &self,
+        project: &str,
+        token: &str,
+        method: &str,
+        path: &str,
+        body: Value,
+    ) -> (StatusCode, Value) {
+        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        let (status, bytes) =
+            self.send_with(token, method, path, body, &[(windlass_api::PROJECT_HEADER, project)]).await;
+        (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+    }
+
     /// Sends one request and returns the answer's bytes.
     pub(crate) async fn send(&self, token: &str, method: &str, path: &str, body: Vec<u8>) -> (StatusCode, Vec<u8>) {
+        self.send_with(token, method, path, body, &[]).await
+    }
+
+    async fn send_with(
+        &self,
+        token: &str,
+        method: &str,
+        path: &str,
+        body: Vec<u8>,
+        headers: &[(&str, &str)],
+    ) -> (StatusCode, Vec<u8>) {
         let mut request = Request::builder()
             .method(Method::from_bytes(method.as_bytes()).expect("a method"))
             .uri(path)
             .header(header::HOST, "localhost");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
         if !token.is_empty() {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
