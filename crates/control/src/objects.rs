@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use windlass_kinds::{
     Digest, Kind, Name, ObjectRef,
     manifest::{InputSource, Manifest, PipelineSpec, Resolved, Spec, TriggerSource},
-    record::{Actor, LedgerKind, Revision},
+    record::{Actor, LedgerKind, PipelineRun, Revision},
 };
 use windlass_plan::diff::{self, ChangeAction, Plan};
 use windlass_store::{StoreError, Tx};
@@ -106,16 +106,6 @@ impl Control {
     /// Deletes an object; refused while another live object names it. History and data stay.
     pub async fn delete(&self, actor: &Actor, project: &Name, object: &ObjectRef) -> Result<Revision, ControlError> {
         let now = self.inner.clock.now();
-        let current = self.current().await?;
-        let users = users_of(&current, project, object);
-        if !users.is_empty() {
-            return Err(ControlError::InUse { object: object.to_string(), users });
-        }
-        let active = self.active_runs_of(project, object).await?;
-        if !active.is_empty() {
-            return Err(ControlError::InUse { object: object.to_string(), users: active });
-        }
-        let not_found = self.not_found(&current, project, object);
         let (actor, project, object) = (actor.clone(), project.clone(), object.clone());
         let revision = self
             .inner
@@ -124,12 +114,19 @@ impl Control {
                 let (actor, project, object) = (actor.clone(), project.clone(), object.clone());
                 Box::pin(async move {
                     tx.lock_project(&project).await?;
-                    let Some(last) = tx.revision_current(&project, object.kind, &object.name).await? else {
-                        return Ok(None);
-                    };
-                    if last.deleted {
-                        return Ok(None);
+                    // Who uses it is asked here: a moment before, its users may not have been applied yet.
+                    let current = tx.revisions_current(None, None).await?;
+                    let mut users = users_of(&current, &project, &object);
+                    if users.is_empty() {
+                        users = active_runs_of(tx.pipeline_runs_active().await?, &project, &object);
                     }
+                    if !users.is_empty() {
+                        return Ok(Err(ControlError::InUse { object: object.to_string(), users }));
+                    }
+                    let last = tx.revision_current(&project, object.kind, &object.name).await?;
+                    let Some(last) = last.filter(|last| !last.deleted) else {
+                        return Ok(Err(not_found(&current, &project, &object)));
+                    };
                     let revision = Revision {
                         number: last.number + 1,
                         deleted: true,
@@ -140,37 +137,12 @@ impl Control {
                     tx.revision_insert(&revision).await?;
                     let subject = format!("{object}@{}", revision.number);
                     tx.ledger_append(&project, &actor, LedgerKind::Deletion, &subject, &revision, now).await?;
-                    Ok(Some(revision))
+                    Ok(Ok(revision))
                 })
             })
-            .await?
-            .ok_or(not_found)?;
+            .await??;
         self.objects_changed().await?;
         Ok(revision)
-    }
-
-    /// Returns an error that names what is close to an object that is not there.
-    pub(crate) fn not_found(&self, current: &[Revision], project: &Name, object: &ObjectRef) -> ControlError {
-        let near = current
-            .iter()
-            .filter(|revision| revision.project == *project && revision.kind == object.kind)
-            .map(|revision| revision.name.to_string())
-            .collect();
-        ControlError::NotFound { what: object.to_string(), near }
-    }
-
-    async fn active_runs_of(&self, project: &Name, object: &ObjectRef) -> Result<Vec<String>, ControlError> {
-        let runs = self.inner.store.read(|tx| Box::pin(async move { tx.pipeline_runs_active().await })).await?;
-        Ok(runs
-            .into_iter()
-            .filter(|run| run.project == *project)
-            .filter(|run| match object.kind {
-                Kind::Pipeline => run.pipeline == object.name,
-                Kind::Dataset => run.datasets.contains_key(&object.name),
-                _ => false,
-            })
-            .map(|run| format!("run {}", run.display_name()))
-            .collect())
     }
 
     async fn objects_changed(&self) -> Result<(), ControlError> {
@@ -187,6 +159,36 @@ impl Control {
     pub fn notice(&self, text: String) {
         let _ = self.inner.changes.send(Change::Notice(text));
     }
+}
+
+/// Returns an error that names what is close to an object that is not there.
+pub(crate) fn not_found(current: &[Revision], project: &Name, object: &ObjectRef) -> ControlError {
+    let near = current
+        .iter()
+        .filter(|revision| revision.project == *project && revision.kind == object.kind)
+        .map(|revision| revision.name.to_string())
+        .collect();
+    ControlError::NotFound { what: object.to_string(), near }
+}
+
+/// Returns which of the runs that are not over use an object.
+fn active_runs_of(runs: Vec<PipelineRun>, project: &Name, object: &ObjectRef) -> Vec<String> {
+    runs.into_iter()
+        .filter(|run| run.project == *project)
+        .filter(|run| match object.kind {
+            Kind::Pipeline => run.pipeline == object.name,
+            Kind::Dataset => run.datasets.contains_key(&object.name),
+            Kind::Project
+            | Kind::Environment
+            | Kind::JobTemplate
+            | Kind::Model
+            | Kind::Index
+            | Kind::Endpoint
+            | Kind::Monitor
+            | Kind::Policy => false,
+        })
+        .map(|run| format!("run {}", run.display_name()))
+        .collect()
 }
 
 /// Refuses a template that changes a version that was ever published, deleted since or not.

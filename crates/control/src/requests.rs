@@ -7,7 +7,7 @@ use windlass_kinds::{
     record::{Actor, EventBody, PipelineRun, PipelineRunState},
 };
 
-use crate::{Control, ControlError, core::run_id};
+use crate::{Control, ControlError, core::run_id, objects::not_found};
 
 impl Control {
     /// Asks for a run of a pipeline. `identity` makes a repeated request the same; the run's id follows from it.
@@ -22,7 +22,7 @@ impl Control {
         let found = self.pipelines(Some(project)).await?;
         let Some(live) = found.iter().find(|live| live.revision.name == *pipeline) else {
             let current: Vec<_> = found.iter().map(|live| live.revision.clone()).collect();
-            return Err(self.not_found(&current, project, &ObjectRef::new(Kind::Pipeline, pipeline.clone())));
+            return Err(not_found(&current, project, &ObjectRef::new(Kind::Pipeline, pipeline.clone())));
         };
         if let Some(unknown) = parameters.keys().find(|name| !live.spec.parameters.contains_key(*name)) {
             let known: Vec<_> = live.spec.parameters.keys().map(String::as_str).collect();
