@@ -77,6 +77,7 @@ pub(crate) fn load(paths: &[String], known: &dyn Known) -> Result<Loaded, Failur
             }),
         }
     }
+    findings.extend(parsed.iter().filter_map(|one| missing_folder(one, &parsed)));
     findings.sort_by(|a, b| (&a.file, a.position).cmp(&(&b.file, b.position)));
     if findings.iter().any(|finding| finding.severity == Severity::Error) {
         return Err(Failure::findings(findings));
@@ -181,6 +182,28 @@ fn check_conditions(parsed: &Parsed) -> Vec<Finding> {
         })
     });
     schedules.chain(conditions).collect()
+}
+
+/// Warns of a dataset whose folder is not there and that no pipeline writes: a slip of the pen, or data to come.
+fn missing_folder(one: &Parsed, all: &[Parsed]) -> Option<Finding> {
+    let Spec::Dataset(spec) = &one.manifest.spec else { return None };
+    let folder = base_of(&one.file).join(spec.uri.strip_prefix("file://").unwrap_or(&spec.uri));
+    let is_written = all.iter().any(|other| match &other.manifest.spec {
+        Spec::Pipeline(pipeline) => pipeline.steps.iter().any(|step| step.writes.contains(&one.manifest.name)),
+        Spec::Project(_) | Spec::Environment(_) | Spec::JobTemplate(_) | Spec::Dataset(_) | Spec::Model(_) => false,
+    });
+    if folder.is_dir() || spec.uri.contains("://") && !spec.uri.starts_with("file://") || is_written {
+        return None;
+    }
+    let field = "spec.uri".to_owned();
+    Some(Finding {
+        severity: Severity::Warning,
+        file: one.file.clone(),
+        position: Some(one.spans.value(&field)),
+        field,
+        message: format!("there is no folder {} yet", folder.display()),
+        hint: Some("files are noticed once it is there".to_owned()),
+    })
 }
 
 /// Finds out what the relative paths of a manifest mean. The error is a field and a message.

@@ -155,6 +155,10 @@ async fn triggers(global: &Global, pipeline: &str) -> Result<ExitCode, Failure> 
             ]);
         }
         table.print();
+        for view in triggers.as_array().into_iter().flatten().filter(|view| !view["state"]["open"].is_null()) {
+            let trigger = view["trigger"].as_str().unwrap_or("");
+            eprintln!("`windlass reset {pipeline} {trigger}` lets {trigger} start runs again");
+        }
     });
     Ok(ExitCode::SUCCESS)
 }

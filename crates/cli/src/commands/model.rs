@@ -33,7 +33,8 @@ pub(crate) async fn run(global: &Global, command: ModelCommand) -> Result<ExitCo
             });
         }
         ModelCommand::Show { name } => {
-            let detail: ModelDetail = client.get(&format!("/api/v1/models/{}", encode(&name))).await.map_err(failure)?;
+            let detail: ModelDetail =
+                client.get(&format!("/api/v1/models/{}", encode(&name))).await.map_err(failure)?;
             view::show(global.output, &detail, || {
                 let mut table = Table::new(&["version", "size", "made", "manifest", "tags"]);
                 for version in &detail.versions {

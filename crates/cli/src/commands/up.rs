@@ -119,7 +119,8 @@ async fn work(
                     () = serving_stop => {}
                     () = signals.wait() => control.stop(Duration::ZERO).await,
                 }
-                return Ok(ExitCode::SUCCESS);
+                // Whoever waits for idle did not get it.
+                return Ok(if until_idle { ExitCode::from(1) } else { ExitCode::SUCCESS });
             }
         }
     }
@@ -148,7 +149,8 @@ async fn closing(control: &Control, serving: &Serving) -> Result<Vec<String>, Fa
                     }
                     open.extend(tx.trigger_states(&project).await?.into_iter().filter_map(
                         |(pipeline, trigger, state)| {
-                            Some(format!("trigger {trigger} of {pipeline} waits for a person: {}", state.open?))
+                            let remedy = format!("`windlass reset {pipeline} {trigger}` lets it go on");
+                            Some(format!("{pipeline}: {}; {remedy}", state.open?))
                         },
                     ));
                 }

@@ -193,7 +193,7 @@ fn a_folder_that_is_not_there_is_said_and_waited_for() {
     let place = place();
     std::fs::remove_dir(place.path("data")).unwrap();
     let up = place.up(&["."]);
-    up.wait_for_word("dataset flights cannot be read");
+    up.wait_for_word("dataset.yaml:5:8: spec.uri: there is no folder");
     place.write("data/a.parquet", good(1));
     assert_eq!(version(&place, 1)["state"], "accepted");
 }

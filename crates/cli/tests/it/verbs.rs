@@ -59,6 +59,15 @@ fn a_step_that_ignores_term_is_killed_after_the_grace() {
 }
 
 #[test]
+fn an_interrupt_before_everything_is_idle_is_no_success() {
+    let place = Place::new();
+    place.write("p.yaml", pipeline("p", ONCE, &[&gated(&place, "a", "")]));
+    let up = place.up(&[".", "--until-idle"]);
+    begun(&place, 0);
+    assert_eq!(up.stop(Signal::INT), 1);
+}
+
+#[test]
 fn a_second_start_does_no_work_twice() {
     let place = Place::new();
     let count = place.path("count").display().to_string();
@@ -178,7 +187,9 @@ fn a_breaker_opens_once_and_waits_for_a_person() {
         let triggers = place.json(&["get", "triggers", "p"]);
         (!triggers[0]["state"]["held"].is_null()).then(|| triggers[0]["state"].clone())
     });
-    assert!(held["open"].as_str().is_some_and(|text| text.contains("windlass reset p")), "{held}");
+    assert!(held["open"].as_str().is_some_and(|text| text.contains("waits for a person")), "{held}");
+    up.wait_for_word("`windlass reset p dataset-d` lets it go on");
+    place.run(&["get", "triggers", "p"]).says(0, &["`windlass reset p dataset-d`"]);
     assert_eq!(place.json(&["get", "runs"]).as_array().map(Vec::len), Some(2));
     place.write("fine", "");
     place.run(&["reset", "p", "dataset-d"]).fine();
@@ -194,7 +205,7 @@ fn until_idle_ends_with_one_where_a_breaker_is_open() {
     let place = Place::new();
     let settings = "triggers: [{schedule: {when: idle, times: 3}, breaker: 2}]";
     place.write("p.yaml", pipeline("p", settings, &[&shell("a", "exit 1", "")]));
-    place.until_idle(&[]).says(1, &["waits for a person", "p-1 failed", "p-2 failed"]);
+    place.until_idle(&[]).says(1, &["windlass reset p", "p-1 failed", "p-2 failed"]);
     let _up = place.up(&[]);
     assert_eq!(place.json(&["get", "runs"]).as_array().map(Vec::len), Some(2));
 }
