@@ -126,6 +126,12 @@ impl ActiveRuns {
         ending.flat_map(|active| active.state.attempts.keys().cloned()).collect()
     }
 
+    /// Returns the attempts that go on though somebody cancelled their run.
+    pub(crate) fn ending_attempts(&self) -> Vec<windlass_kinds::AttemptId> {
+        let ending = self.runs.values().filter(|active| active.state.run.cancelled_by.is_some());
+        ending.flat_map(|active| active.state.attempts.keys().cloned()).collect()
+    }
+
     /// Returns how each run stands, oldest first.
     pub(crate) fn scenes(&self) -> Vec<RunScene> {
         self.ids()

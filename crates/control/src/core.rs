@@ -384,6 +384,11 @@ pub(crate) fn end_identity(attempt: &AttemptId) -> String {
     format!("attempt/{attempt}")
 }
 
+/// The identity of the event that an attempt ended.
+pub(crate) fn end_identity(attempt: &AttemptId) -> String {
+    format!("attempt/{attempt}")
+}
+
 fn started_attempt(action: &Action) -> Option<AttemptId> {
     match &action.body {
         windlass_kinds::record::ActionBody::StartAttempt { attempt } => Some(attempt.clone()),

@@ -7,11 +7,14 @@ use sha2::Sha256;
 use windlass_kinds::{
     AttemptId, Kind, Name, StepRunId,
     manifest::{InputSource, PipelineSpec, PythonSpec, Resolved, Spec, StepSpec},
-    record::{Attempt, AttemptState, FrozenDataset, PipelineRun, Revision, Run, StepRun},
+    record::{Attempt, AttemptState, Event, FrozenDataset, PipelineRun, Revision, Run, StepRun},
 };
 use windlass_plan::pipeline;
 
-use crate::{Control, ControlError, Job, JobInput, JobItem, PrepareRequest, TrackingContext, active::pipeline_of};
+use crate::{
+    Control, ControlError, Job, JobInput, JobItem, PrepareRequest, TrackingContext, active::pipeline_of,
+    core::end_identity,
+};
 
 /// Everything about a step run that a job is made of.
 struct Scene {
@@ -61,7 +64,7 @@ impl Control {
         Ok(python.map(|python| request(python, &scene.resolved)))
     }
 
-    /// Returns the job of an attempt; `None` where the attempt is gone or over.
+    /// Returns the job of an attempt; `None` where the attempt is gone or over, or its end is in the inbox.
     pub(crate) async fn job(&self, attempt: &AttemptId) -> Result<Option<Job>, ControlError> {
         let wanted = attempt.clone();
         let read = self
@@ -71,6 +74,10 @@ impl Control {
                 let id = wanted.clone();
                 Box::pin(async move {
                     let Some(attempt) = tx.attempt_get(&id).await? else { return Ok(None) };
+                    let end = Event::id_of(&attempt.project, &end_identity(&id));
+                    if tx.inbox_get(&end).await?.is_some() {
+                        return Ok(None);
+                    }
                     let tracking = tx.run_get(&attempt.tracking_run).await?;
                     Ok(Some((attempt, tracking)))
                 })

@@ -28,8 +28,13 @@ pub struct Event {
 impl Event {
     /// Makes an event whose id follows from project and identity.
     pub fn new(project: Name, identity: String, actor: Actor, body: EventBody, received_at: Micros) -> Self {
-        let id = EventId::derived(&[project.as_str(), &identity]);
+        let id = Self::id_of(&project, &identity);
         Self { id, project, identity, actor, body, received_at }
+    }
+
+    /// Returns the id of the event with this identity.
+    pub fn id_of(project: &Name, identity: &str) -> EventId {
+        EventId::derived(&[project.as_str(), identity])
     }
 }
 

@@ -136,9 +136,9 @@ impl Executor for LocalExecutor {
         if folder.path().exists() {
             inner.resume(job.attempt, handle).await;
         } else if inner.data.log(&job.attempt).exists() {
-            // Begun, ended, reported and forgotten before: its end is in the inbox.
-            inner.table.leave(&job.attempt);
-            inner.table.reported();
+            // Begun before, and gone: begun again it could do its work twice. Mostly its end is in the inbox, where one
+            // more is no news; where it is not (a database from a backup), silence would leave it running for ever.
+            inner.leave(&job.attempt, bare(AttemptEnd::Lost { reason: "nothing is left of it but its log".to_owned() }));
         } else {
             tokio::spawn(async move {
                 let result = inner.run(&job, &folder, &handle).await;
@@ -147,8 +147,9 @@ impl Executor for LocalExecutor {
         }
     }
 
-    async fn recover(&self, running: Vec<AttemptId>) {
-        let known: HashSet<String> = running.iter().map(|attempt| attempt.as_str().to_owned()).collect();
+    async fn recover(&self, running: Vec<AttemptId>, starting: Vec<AttemptId>) {
+        let known: HashSet<String> =
+            running.iter().chain(&starting).map(|attempt| attempt.as_str().to_owned()).collect();
         for attempt in running {
             if let Some(handle) = self.inner.table.enter(&attempt) {
                 self.inner.resume(attempt, handle).await;

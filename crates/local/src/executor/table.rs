@@ -21,7 +21,8 @@ pub(super) struct Table {
 #[derive(Default)]
 struct State {
     attempts: HashMap<AttemptId, watch::Sender<Option<StopRequest>>>,
-    is_stopping: bool,
+    /// The wish that everything end; it holds for what enters later, too.
+    stopping: Option<StopRequest>,
 }
 
 /// The end of a wish at which an attempt's task listens.
@@ -51,7 +52,7 @@ impl Table {
         if state.attempts.contains_key(attempt) {
             return None;
         }
-        let (sender, receiver) = watch::channel(None);
+        let (sender, receiver) = watch::channel(state.stopping);
         state.attempts.insert(attempt.clone(), sender);
         self.unreported.send_modify(|count| *count += 1);
         Some(Handle(receiver))
@@ -74,7 +75,7 @@ impl Table {
 
     /// Returns whether everything is being ended, so that nothing new may begin.
     pub(super) fn is_stopping(&self) -> bool {
-        self.lock().is_stopping
+        self.lock().stopping.is_some()
     }
 
     /// Asks an attempt to end; the first reason stands.
@@ -89,7 +90,7 @@ impl Table {
         let mut unreported = self.unreported.subscribe();
         {
             let mut state = self.lock();
-            state.is_stopping = true;
+            state.stopping.get_or_insert(request);
             for wish in state.attempts.values() {
                 ask(wish, request);
             }

@@ -17,7 +17,7 @@ async fn a_running_step_is_adopted() {
 
     let after = before.again();
     assert!(!after.executor.log(&attempt, 0, 100).await.unwrap().complete);
-    after.executor.recover(vec![attempt.clone()]).await;
+    after.executor.recover(vec![attempt.clone()], Vec::new()).await;
     after.executor.start(with_output(script("adopted", line), "out")).await;
     after.expect_quiet().await;
     fs::write(after.data().attempt(&attempt).code().join("go"), "").unwrap();
@@ -35,7 +35,7 @@ async fn an_adopted_step_can_be_cancelled() {
     before.executor.start(script("adopted", "echo ready; exec sleep 1000")).await;
     before.printed(&attempt, "ready").await;
     let after = before.again();
-    after.executor.recover(vec![attempt.clone()]).await;
+    after.executor.recover(vec![attempt.clone()], Vec::new()).await;
     after.executor.cancel(&attempt).await;
     assert_eq!(text(&after.end().await.end), "cancelled");
 }
@@ -46,12 +46,25 @@ async fn what_ended_meanwhile_is_reported_once_a_life() {
     let attempt = AttemptId::new("ended");
     let first = before.run(with_output(script("ended", "echo x > $WINDLASS_OUTPUTS/out"), "out")).await;
     let after = before.again();
-    after.executor.recover(vec![attempt.clone()]).await;
+    after.executor.recover(vec![attempt.clone()], Vec::new()).await;
     assert_eq!(after.end().await, first);
     after.executor.forget(&attempt).await;
-    // Its end is in the inbox: a start that comes late does nothing.
+    // A start that comes late runs nothing, and leaves nobody waiting.
     after.executor.start(script("ended", "exit 1")).await;
+    assert_eq!(text(&after.end().await.end), "lost: nothing is left of it but its log");
+    assert!(!after.data().attempt(&attempt).path().exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_ended_before_its_start_was_noted_is_kept() {
+    let before = Place::new();
+    let attempt = AttemptId::new("fast");
+    let first = before.run(with_output(script("fast", "echo x > $WINDLASS_OUTPUTS/out"), "out")).await;
+    let after = before.again();
+    after.executor.recover(Vec::new(), vec![attempt.clone()]).await;
     after.expect_quiet().await;
+    after.executor.start(with_output(script("fast", "exit 1"), "out")).await;
+    assert_eq!(after.end().await, first);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -64,7 +77,7 @@ async fn what_vanished_is_lost() {
     fs::create_dir_all(forgotten.path()).unwrap();
 
     let place = before.again();
-    place.executor.recover(vec![AttemptId::new("half"), AttemptId::new("never")]).await;
+    place.executor.recover(vec![AttemptId::new("half"), AttemptId::new("never")], Vec::new()).await;
     let mut ends = [text(&place.end().await.end), text(&place.end().await.end)];
     ends.sort();
     assert_eq!(ends, ["lost: its shim vanished", "lost: nothing is left of it"]);
@@ -84,7 +97,7 @@ async fn what_a_dead_shim_left_is_killed() {
     fs::create_dir_all(folder.path()).unwrap();
     fs::write(folder.job(), "{}").unwrap();
     let place = before.again();
-    place.executor.recover(vec![attempt]).await;
+    place.executor.recover(vec![attempt], Vec::new()).await;
     assert_eq!(text(&place.end().await.end), "lost: its shim vanished; a process of the step was killed");
     assert!(!is_alive(&orphan.id().to_string()));
     orphan.wait().unwrap();
@@ -102,7 +115,7 @@ async fn outputs_from_before_a_start_of_the_machine_are_not_believed() {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
     fs::write(&job, fs::read_to_string(&job).unwrap().replace(boot.trim(), "another")).unwrap();
     let after = before.again();
-    after.executor.recover(vec![attempt]).await;
+    after.executor.recover(vec![attempt], Vec::new()).await;
     let expected = "lost: the machine was started anew before its outputs were kept";
     assert_eq!(text(&after.end().await.end), expected);
 }
