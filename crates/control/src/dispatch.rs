@@ -10,11 +10,21 @@ use windlass_kinds::record::{Action, ActionBody, Actor, AttemptEnd, AttemptResul
 
 use crate::{Control, moves::start_key};
 
+/// How many further actions are begun in one go.
+const AT_ONCE: u32 = 256;
+
+/// How long an action that cannot be carried out yet waits before it is tried again.
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// Runs until the task is ended: wakes on new actions and every few seconds.
 pub(crate) async fn run(control: Control) {
     let in_flight: Arc<Mutex<BTreeSet<String>>> = Arc::default();
     loop {
-        let pending = control.inner.store.read(|tx| Box::pin(async move { tx.outbox_pending(256).await })).await;
+        // Those that are being carried out already never take the places of others.
+        let under_way = u32::try_from(in_flight.lock().await.len()).unwrap_or(u32::MAX);
+        let limit = under_way.saturating_add(AT_ONCE);
+        let pending =
+            control.inner.store.read(move |tx| Box::pin(async move { tx.outbox_pending(limit).await })).await;
         match pending {
             Ok(actions) => {
                 for action in actions {
@@ -59,7 +69,7 @@ async fn carry_out(control: &Control, action: Action) {
                 Ok(None) => return done(control, action, None).await,
                 Err(error) => {
                     control.inner.notice(format!("a step cannot be prepared yet: {}", crate::chain(&error)));
-                    return;
+                    return tokio::time::sleep(PAUSE).await;
                 }
             };
             let body = EventBody::Prepared { step_run: step_run.clone(), outcome };
@@ -69,6 +79,11 @@ async fn carry_out(control: &Control, action: Action) {
             match control.job(attempt).await {
                 Ok(Some(job)) => control.inner.executor.start(job).await,
                 Ok(None) => {}
+                // Nobody's fault but the store's, and no attempt is to pay for it: it stays in the outbox.
+                Err(error) if !error.is_lasting() => {
+                    control.inner.notice(format!("a step cannot be started yet: {}", crate::chain(&error)));
+                    return tokio::time::sleep(PAUSE).await;
+                }
                 Err(error) => {
                     // The job cannot be put together: that is the attempt's end, said with its reason.
                     let end = AttemptEnd::Failed { reason: crate::chain(&error), retryable: true };
@@ -105,8 +120,7 @@ async fn done(control: &Control, action: Action, answer: Option<(String, EventBo
     if let Err(error) = result {
         // It stays in the outbox and is carried out again, which is harmless.
         control.inner.notice(format!("an action's end waits for the store: {}", crate::chain(&error)));
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        control.inner.dispatch.notify_one();
+        tokio::time::sleep(PAUSE).await;
     }
     if answered {
         control.inner.wake.notify_one();

@@ -1,6 +1,7 @@
 //! What can go wrong in the control loop and its doors.
 
 use windlass_kinds::Finding;
+use windlass_oci::BlobError;
 use windlass_store::StoreError;
 
 /// Why a request to the control loop was not carried out.
@@ -43,4 +44,39 @@ pub enum ControlError {
     /// The request contradicts the state of what it is about.
     #[error("{0}")]
     Refused(String),
+}
+
+impl ControlError {
+    /// Returns whether trying again gives the same answer: what was asked is at fault, not the place or the moment.
+    pub(crate) fn is_lasting(&self) -> bool {
+        match self {
+            Self::Store(error) => match error {
+                StoreError::NotFound { .. }
+                | StoreError::Invalid { .. }
+                | StoreError::Refused(_)
+                | StoreError::Corrupt { .. } => true,
+                StoreError::Conflict { .. }
+                | StoreError::Newer { .. }
+                | StoreError::Busy
+                | StoreError::DiskFull
+                | StoreError::ReadOnly
+                | StoreError::Open { .. }
+                | StoreError::Closed
+                | StoreError::Database(_) => false,
+            },
+            Self::Content(error) => match error {
+                BlobError::Full { .. } | BlobError::Io { .. } => false,
+                BlobError::NotFound { .. }
+                | BlobError::Mismatch { .. }
+                | BlobError::Corrupt { .. }
+                | BlobError::Malformed { .. }
+                | BlobError::TooLarge { .. }
+                | BlobError::Algorithm { .. }
+                | BlobError::Path { .. }
+                | BlobError::NoFiles => true,
+            },
+            Self::List(_) | Self::Judge(_) => false,
+            Self::NotFound { .. } | Self::Invalid(_) | Self::Stale | Self::InUse { .. } | Self::Refused(_) => true,
+        }
+    }
 }

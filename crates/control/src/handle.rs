@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::Value;
 use windlass_kinds::{
-    EventId, Kind, Name,
+    AttemptId, EventId, Kind, Name, PipelineRunId,
     manifest::{InputSource, PipelineSpec, Spec, TriggerSource, TriggerSpec},
     record::{
-        Actor, Cause, DatasetVersion, DatasetVersionState, Event, EventBody, FrozenDataset, LedgerKind, PipelineRun,
+        Actor, AttemptEnd, AttemptResult, Cause, DatasetVersion, DatasetVersionState, Event, EventBody, FrozenDataset, LedgerKind, PipelineRun,
         PipelineRunState, Revision, TriggerFacts, TriggerState,
     },
 };
@@ -21,6 +21,7 @@ use crate::{
     active::{Active, ActiveRuns},
     commit::Commit,
     core::run_id,
+    idle::Idle,
 };
 
 /// A pipeline as it is applied now.
@@ -104,13 +105,33 @@ impl Control {
                     })
                     .await?;
                 match known {
-                    Some(known) => {
-                        let event = pipeline::Event::AttemptEnded { attempt, result };
-                        self.move_run(active, &known.run, event, Some(id)).await
-                    }
+                    Some(known) => self.handle_end(active, id, &known.run, attempt, result).await,
                     None => Ok(self.inner.commit(self.answer(&id)).await?),
                 }
             }
+        }
+    }
+
+    /// Takes an attempt's end. Where what it left cannot be registered, that is its end: an event that can never be
+    /// answered would hold up everything behind it.
+    async fn handle_end(
+        &self,
+        active: &mut ActiveRuns,
+        id: EventId,
+        run: &PipelineRunId,
+        attempt: AttemptId,
+        result: AttemptResult,
+    ) -> Result<(), ControlError> {
+        let usage = result.usage;
+        let ended = pipeline::Event::AttemptEnded { attempt: attempt.clone(), result };
+        match self.move_run(active, run, ended, Some(id.clone())).await {
+            Err(error) if error.is_lasting() => {
+                let reason = format!("what it left cannot be registered: {}", crate::chain(&error));
+                let end = AttemptEnd::Failed { reason, retryable: false };
+                let result = AttemptResult { end, outputs: BTreeMap::new(), usage };
+                self.move_run(active, run, pipeline::Event::AttemptEnded { attempt, result }, Some(id)).await
+            }
+            answer => answer,
         }
     }
 
@@ -191,13 +212,20 @@ impl Control {
     /// A quiet moment: the oldest run that waits for one goes on; where none waits, the idle trigger that fired least
     /// often fires.
     async fn handle_idle(&self, active: &mut ActiveRuns, id: &EventId) -> Result<(), ControlError> {
-        if let crate::idle::Idle::Quiet(waiting) = self.assess(active, true).await?
-            && let Some(run) = waiting.first()
-        {
-            return self.move_run_with(active, run, pipeline::Event::Look, Some(id.clone()), true).await;
-        }
+        let quiet = match self.assess(active, true).await? {
+            Idle::Quiet(waiting) => match waiting.first() {
+                Some(run) => {
+                    return self.move_run_with(active, run, pipeline::Event::Look, Some(id.clone()), true).await;
+                }
+                None => true,
+            },
+            // Something came in between: the moment is over, and the next one gets a number of its own.
+            Idle::Busy(_) | Idle::List(_) => false,
+        };
         let mut commit = Commit { next_epoch: true, ..self.answer(id) };
-        if let Some((revision, spec, trigger)) = self.next_idle_trigger().await? {
+        if quiet
+            && let Some((revision, spec, trigger)) = self.next_idle_trigger().await?
+        {
             self.consult(active, &mut commit, &revision, &spec, &trigger, id, &idle_facts()).await?;
         }
         self.begin_all(active, commit).await
@@ -216,9 +244,10 @@ impl Control {
                     continue;
                 }
                 let state = self.trigger_state(revision, &trigger.name).await?;
-                // A condition that is false now would be asked again at once, for ever: only what could fire counts.
+                // A condition that does not hold now (or cannot be answered) would be asked again at once, for ever:
+                // only what could fire counts.
                 let holds = trigger.condition.as_ref().is_none_or(|condition| {
-                    condition::eval_trigger(condition, &idle_facts(), state.fired + 1).unwrap_or(true)
+                    condition::eval_trigger(condition, &idle_facts(), state.fired.saturating_add(1)).unwrap_or(false)
                 });
                 let left = holds
                     && times.is_none_or(|times| state.fired < times)

@@ -48,8 +48,8 @@ pub(crate) enum Activity {
 pub(crate) enum Idle {
     /// Not idle, and why, for people.
     Busy(Vec<String>),
-    /// Idle but for datasets that must be listed first.
-    List(Vec<Name>),
+    /// Idle but for datasets that must be listed first, each with what it waits for.
+    List(Vec<(Name, &'static str)>),
     /// Idle. Runs that wait for it, oldest first.
     Quiet(Vec<PipelineRunId>),
 }
@@ -73,7 +73,7 @@ pub(crate) fn assess(scene: &Scene) -> Idle {
         return Idle::Busy(reasons);
     }
     if !scene.datasets.is_empty() {
-        return Idle::List(scene.datasets.iter().map(|(name, _)| name.clone()).collect());
+        return Idle::List(scene.datasets.clone());
     }
     Idle::Quiet(
         scene.runs.iter().filter(|run| run.activity == Activity::AwaitsIdle).map(|run| run.id.clone()).collect(),
@@ -107,6 +107,6 @@ mod tests {
         assert!(busy(Scene { held: vec!["cooling down".to_owned()], ..quiet.clone() }));
         assert!(busy(Scene { runs: vec![run("train-1", Activity::Moving)], ..quiet.clone() }));
         let datasets = vec![("flights".parse().unwrap(), "not listed yet")];
-        assert_eq!(assess(&Scene { datasets, ..quiet }), Idle::List(vec!["flights".parse().unwrap()]));
+        assert_eq!(assess(&Scene { datasets: datasets.clone(), ..quiet }), Idle::List(datasets));
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use windlass_kinds::{
-    Micros,
+    Micros, Name,
     manifest::TriggerSource,
     record::{Actor, EventBody},
 };
@@ -78,8 +78,18 @@ impl Control {
                 })
             })
             .await?;
+        // What a trigger holds that is gone since, nobody will ever let go on.
+        let live = self.pipelines(None).await?;
+        let is_live = |project: &Name, pipeline: &Name, trigger: &Name| {
+            live.iter().any(|live| {
+                live.revision.project == *project
+                    && live.revision.name == *pipeline
+                    && live.spec.triggers.iter().any(|spec| spec.name == *trigger)
+            })
+        };
         let held = triggers
             .into_iter()
+            .filter(|(project, pipeline, trigger, _)| is_live(project, pipeline, trigger))
             .filter_map(|(_, pipeline, trigger, state)| {
                 let held = state.held?;
                 held.until?;
@@ -111,7 +121,7 @@ impl Control {
             }
             Idle::List(_) => {
                 self.inner.idle.store(false, Ordering::SeqCst);
-                self.inner.watchers.look();
+                self.inner.watchers.look(self.inner.activity.load(Ordering::SeqCst));
                 Ok(false)
             }
             Idle::Quiet(waiting) => {
@@ -139,7 +149,7 @@ impl Control {
         let active = self.inner.active.lock().await;
         Ok(match self.assess(&active, false).await? {
             Idle::Busy(reasons) => reasons,
-            Idle::List(datasets) => datasets.iter().map(|name| format!("dataset {name} is being listed")).collect(),
+            Idle::List(datasets) => datasets.iter().map(|(name, why)| format!("dataset {name}: {why}")).collect(),
             Idle::Quiet(_) => Vec::new(),
         })
     }

@@ -25,9 +25,16 @@ use windlass_kinds::{
 
 use crate::{Change, Control, ControlError, jobs::folder_of};
 
+/// The least time between two listings of a folder in which much happens.
+const BREATH: Duration = Duration::from_millis(20);
+
 /// The tasks that watch, by project and dataset.
 #[derive(Default)]
-pub(crate) struct Watchers(Mutex<BTreeMap<(Name, Name), Watch>>);
+pub(crate) struct Watchers {
+    watches: Mutex<BTreeMap<(Name, Name), Watch>>,
+    /// Held while the tasks are brought in line with the manifests, so that nobody does so by an older reading.
+    aligning: tokio::sync::Mutex<()>,
+}
 
 struct Watch {
     task: JoinHandle<()>,
@@ -40,25 +47,31 @@ struct WatchState {
     look: Notify,
     /// The activity count before the newest complete listing began.
     listed: AtomicU64,
-    /// Whether a file was settling, or failed to be read, at that listing.
+    /// The activity count before the newest listing began, complete or not.
+    looked: AtomicU64,
+    /// Whether a file was settling at that listing.
     settling: AtomicBool,
+    /// Whether that listing failed.
+    failing: AtomicBool,
 }
 
 impl Watchers {
     /// Ends all tasks.
     pub(crate) fn stop(&self) {
-        for watch in std::mem::take(&mut *self.0.lock().expect("not poisoned")).into_values() {
+        for watch in std::mem::take(&mut *self.watches.lock().expect("not poisoned")).into_values() {
             watch.task.abort();
         }
     }
 
     /// Returns the datasets that were not listed since `activity`, or in which a file settles.
     pub(crate) fn unlisted(&self, activity: u64) -> Vec<(Name, &'static str)> {
-        let watches = self.0.lock().expect("not poisoned");
+        let watches = self.watches.lock().expect("not poisoned");
         watches
             .iter()
             .filter_map(|((_, dataset), watch)| {
-                if watch.state.settling.load(Ordering::SeqCst) {
+                if watch.state.failing.load(Ordering::SeqCst) {
+                    Some((dataset.clone(), "its folder or a file in it cannot be read"))
+                } else if watch.state.settling.load(Ordering::SeqCst) {
                     Some((dataset.clone(), "a file settles"))
                 } else if watch.state.listed.load(Ordering::SeqCst) < activity {
                     Some((dataset.clone(), "not listed yet"))
@@ -69,10 +82,13 @@ impl Watchers {
             .collect()
     }
 
-    /// Asks all tasks to list now.
-    pub(crate) fn look(&self) {
-        for watch in self.0.lock().expect("not poisoned").values() {
-            watch.state.look.notify_one();
+    /// Asks those tasks to list now that have not looked since `activity`. One that has, and saw a file settle or
+    /// could not read one, looks again in its own time: asking it at once would keep both sides busy for nothing.
+    pub(crate) fn look(&self, activity: u64) {
+        for watch in self.watches.lock().expect("not poisoned").values() {
+            if watch.state.looked.load(Ordering::SeqCst) < activity {
+                watch.state.look.notify_one();
+            }
         }
     }
 }
@@ -83,17 +99,19 @@ struct Watched {
     dataset: Name,
     folder: PathBuf,
     spec: DatasetSpec,
+    revision: u32,
 }
 
 impl Control {
     /// Starts a task for each live dataset, restarts those whose revision changed, and ends those that are gone.
     pub(crate) async fn watch_datasets(&self) -> Result<(), ControlError> {
+        let _aligning = self.inner.watchers.aligning.lock().await;
         let revisions = self
             .inner
             .store
             .read(|tx| Box::pin(async move { tx.revisions_current(None, Some(Kind::Dataset)).await }))
             .await?;
-        let mut watches = self.inner.watchers.0.lock().expect("not poisoned");
+        let mut watches = self.inner.watchers.watches.lock().expect("not poisoned");
         let mut old = std::mem::take(&mut *watches);
         for revision in revisions {
             let Spec::Dataset(spec) = &revision.manifest.spec else { continue };
@@ -107,7 +125,8 @@ impl Control {
                 watch.task.abort();
             }
             let state = Arc::new(WatchState::default());
-            let watched = Watched { project: key.0.clone(), dataset: key.1.clone(), folder, spec: spec.clone() };
+            let (project, dataset) = key.clone();
+            let watched = Watched { project, dataset, folder, spec: spec.clone(), revision: revision.number };
             let task = tokio::spawn(watch(self.clone(), watched, state.clone()));
             watches.insert(key, Watch { task, state, revision: revision.number });
         }
@@ -132,6 +151,7 @@ async fn watch(control: Control, watched: Watched, state: Arc<WatchState>) {
         let wait = match look(&control, &watched, &mut settling, &mut problems).await {
             Ok(settled) => {
                 unreadable = false;
+                state.failing.store(false, Ordering::SeqCst);
                 state.settling.store(!settled, Ordering::SeqCst);
                 if settled {
                     state.listed.store(before, Ordering::SeqCst);
@@ -146,13 +166,16 @@ async fn watch(control: Control, watched: Watched, state: Arc<WatchState>) {
                     control.inner.notice(format!("dataset {} cannot be read: {text}; trying again", watched.dataset));
                 }
                 unreadable = true;
+                state.failing.store(true, Ordering::SeqCst);
                 watched.spec.poll.0
             }
         };
+        state.looked.store(before, Ordering::SeqCst);
         control.inner.wake.notify_one();
+        tokio::time::sleep(BREATH).await;
         tokio::select! {
             () = state.look.notified() => {}
-            () = tokio::time::sleep(wait.max(Duration::from_millis(10))) => {}
+            () = tokio::time::sleep(wait) => {}
         }
     }
 }
@@ -236,7 +259,7 @@ async fn look(
 
 /// Commits the versions that follow from what was observed, each with its ledger row and its event.
 async fn record(control: &Control, watched: &Watched, observed: Vec<ObservedFile>) -> Result<(), ControlError> {
-    let (project, dataset) = (watched.project.clone(), watched.dataset.clone());
+    let (project, dataset, revision) = (watched.project.clone(), watched.dataset.clone(), watched.revision);
     let now = control.inner.clock.now();
     let versions = control
         .inner
@@ -245,6 +268,11 @@ async fn record(control: &Control, watched: &Watched, observed: Vec<ObservedFile
             let (project, dataset, observed) = (project.clone(), dataset.clone(), observed.clone());
             Box::pin(async move {
                 tx.lock_project(&project).await?;
+                // Judged by expectations that no longer hold, it would stand for what was never judged by the new ones.
+                let current = tx.revision_current(&project, Kind::Dataset, &dataset).await?;
+                if current.is_none_or(|current| current.number != revision) {
+                    return Ok(Vec::new());
+                }
                 let accepted = tx.dataset_version_last(&project, &dataset, Some(DatasetVersionState::Accepted)).await?;
                 let last = tx.dataset_version_last(&project, &dataset, None).await?;
                 let next = last.map_or(1, |version| version.number + 1);
