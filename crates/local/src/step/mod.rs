@@ -41,14 +41,8 @@ pub fn step_main(folder: &Path) -> ExitCode {
     match step(&AttemptFolder::new(folder)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let mut error: &dyn std::error::Error = &error;
-            let mut text = format!("windlass step: {error}");
-            while let Some(source) = error.source() {
-                text.push_str(&format!(": {source}"));
-                error = source;
-            }
             // Nobody may be reading.
-            let _ = writeln!(io::stderr(), "{text}");
+            let _ = writeln!(io::stderr(), "windlass step: {}", windlass_control::chain(&error));
             ExitCode::from(3)
         }
     }
@@ -82,12 +76,30 @@ fn step(folder: &AttemptFolder) -> Result<(), StepError> {
     if folder.result().exists() {
         return Ok(());
     }
-    let job: StepJob = read(&folder.job()).map_err(|source| StepError::Job(show(&folder.job()), source))?;
+    let result = begin(folder).and_then(|job| supervise::supervise(folder, &job, &signals));
+    let (result, trouble) = match result {
+        Ok(result) => (result, None),
+        Err(error @ StepError::Wait(_)) => return Err(error),
+        // Told as an end that counts: as lost, it would be tried again for ever.
+        Err(error) => {
+            let end = StepEnd::NotStarted { reason: windlass_control::chain(&error), retryable: true };
+            (StepResult::bare(end), Some(error))
+        }
+    };
+    let written = write_durably(&folder.result(), &result);
+    match trouble {
+        Some(error) => Err(error),
+        None => written.map_err(|source| StepError::Result(show(&folder.result()), source)),
+    }
+}
+
+/// Reads the job and makes ready for it.
+fn begin(folder: &AttemptFolder) -> Result<StepJob, StepError> {
+    let job = read(&folder.job()).map_err(|source| StepError::Job(show(&folder.job()), source))?;
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
         .map_err(|source| StepError::Subreaper(source.into()))?;
     job::reserve(&folder.result()).map_err(|source| StepError::Result(show(&folder.result()), source))?;
-    let result = supervise::supervise(folder, &job, &signals)?;
-    write_durably(&folder.result(), &result).map_err(|source| StepError::Result(show(&folder.result()), source))
+    Ok(job)
 }
 
 /// Locks the file that says that a shim lives, and writes our number into it; `None` where another holds it.

@@ -1,10 +1,14 @@
 //! What happens when somebody kills, cancels or stops.
 
-use std::{fs, time::Duration};
+use std::{fs, process::Command, time::Duration};
 
 use rustix::process::{Pid, Signal, kill_process};
 use windlass_control::Executor as _;
 use windlass_kinds::AttemptId;
+use windlass_local::{
+    layout::AttemptFolder,
+    step::{self, StepEnd, StepResult},
+};
 
 use crate::place::{Place, is_alive, script, text};
 
@@ -62,4 +66,21 @@ async fn a_signal_to_the_shim_alone_interrupts() {
     place.printed(&attempt, "ready").await;
     kill_process(shim(&place, &attempt), Signal::TERM).unwrap();
     assert_eq!(text(&place.end().await.end), "interrupted");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shim_that_cannot_work_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    for (job, expected) in [("{}", "failed to read"), ("", "failed to read")] {
+        let folder = AttemptFolder::new(folder.path().join(if job.is_empty() { "empty" } else { "other" }));
+        fs::create_dir(folder.path()).unwrap();
+        fs::write(folder.job(), job).unwrap();
+        let mut shim = Command::new(env!("CARGO_BIN_EXE_windlass-step-for-tests"));
+        let output = shim.arg("step").arg("--dir").arg(folder.path()).output().unwrap();
+        assert_eq!(output.status.code(), Some(3));
+        match step::read::<StepResult>(&folder.result()).unwrap().end {
+            StepEnd::NotStarted { reason, retryable: true } => assert!(reason.contains(expected), "{reason}"),
+            end => panic!("{end:?}"),
+        }
+    }
 }
