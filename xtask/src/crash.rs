@@ -35,8 +35,10 @@ pub(crate) fn run(options: &[&str]) -> Result<()> {
     fs::create_dir_all(&folder)?;
     println!("{kills} kills, seed {seed} (repeat with --seed {seed})");
     let mut random = Random(seed.max(1));
+    // One address for all of it: a step that outlives its server must find the next one where it found the first.
+    let address = free_address()?;
 
-    let place = Place::fresh(&binary, &folder)?;
+    let place = Place::fresh(&binary, &folder, &address)?;
     let calm = place.undisturbed()?;
     fs::write(folder.join("calm.txt"), &calm)?;
     println!("the undisturbed run is done");
@@ -44,7 +46,7 @@ pub(crate) fn run(options: &[&str]) -> Result<()> {
     let mut round = 0;
     while done < kills {
         round += 1;
-        let place = Place::fresh(&binary, &folder)?;
+        let place = Place::fresh(&binary, &folder, &address)?;
         let here = place.disturbed(&mut random, kills - done)?;
         done += here;
         let after = place.export()?;
@@ -88,14 +90,21 @@ fn binary() -> Result<PathBuf> {
     Ok(fs::canonicalize(binary)?)
 }
 
+/// Returns an address on this machine that nobody uses.
+fn free_address() -> Result<String> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").context("failed to find a free port")?;
+    Ok(listener.local_addr()?.to_string())
+}
+
 /// A folder with a shortened example and a data folder.
 struct Place<'a> {
     binary: &'a Path,
     folder: PathBuf,
+    address: &'a str,
 }
 
 impl<'a> Place<'a> {
-    fn fresh(binary: &'a Path, parent: &Path) -> Result<Self> {
+    fn fresh(binary: &'a Path, parent: &Path, address: &'a str) -> Result<Self> {
         let folder = parent.join("work");
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
@@ -103,7 +112,7 @@ impl<'a> Place<'a> {
         fs::create_dir(&folder)?;
         let script = shell::root().join("tests/shorten.py");
         shell::read(Command::new("python3").arg(script).args(["--retries", "1000"]).arg(folder.join("flights")))?;
-        Ok(Self { binary, folder })
+        Ok(Self { binary, folder, address })
     }
 
     fn data(&self) -> PathBuf {
@@ -113,7 +122,7 @@ impl<'a> Place<'a> {
     fn up(&self) -> Result<Child> {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.folder.join("up.log"))?;
         let mut command = Command::new(self.binary);
-        command.args(["up", "flights", "--until-idle", "--listen", "127.0.0.1:0", "--data-dir"]).arg(self.data());
+        command.args(["up", "flights", "--until-idle", "--listen", self.address, "--data-dir"]).arg(self.data());
         command.current_dir(&self.folder).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         command.spawn().context("failed to start the server")
     }
