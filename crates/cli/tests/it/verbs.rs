@@ -369,8 +369,10 @@ fn init_writes_what_validates_and_never_over_what_is_there() {
     if std::env::var_os("WINDLASS_TEST_NETWORK").is_none() && std::env::var_os("CI").is_none() {
         return skip("set WINDLASS_TEST_NETWORK to work on what init wrote: it needs a Python package");
     }
+    place.write("new/data/first.csv", "x,y\n1,2\n2,4\n3,6\n");
     let said = place.run(&["up", "new", "--until-idle", "--listen", "127.0.0.1:0"]);
     said.fine();
+    assert!(said.out.contains("train-1") && said.out.contains("line@1"), "{said:?}");
 }
 
 #[test]
