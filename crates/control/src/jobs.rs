@@ -1,34 +1,34 @@
 //! Puts the complete description of an attempt together from the records: nothing is left for the place to look up.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use windlass_kinds::{
     AttemptId, Kind, Name, StepRunId,
-    manifest::{InputSource, PipelineSpec, PythonSpec, Resolved, Spec, StepSpec},
+    manifest::{InputSource, PythonSpec, Resolved, Spec, StepSpec},
     record::{Attempt, AttemptState, Event, FrozenDataset, PipelineRun, Revision, Run, StepRun},
 };
 use windlass_plan::pipeline;
 
 use crate::{
     Control, ControlError, Job, JobInput, JobItem, PrepareRequest, TrackingContext, active::pipeline_of,
-    core::end_identity,
+    core::end_identity, handle::LivePipeline,
 };
 
 /// Everything about a step run that a job is made of.
 struct Scene {
     run: PipelineRun,
     step_run: StepRun,
+    /// Every step run of the run, where the step reads outputs of others; else none.
     steps: Vec<StepRun>,
-    spec: PipelineSpec,
-    resolved: Resolved,
+    pipeline: Arc<LivePipeline>,
 }
 
 impl Scene {
     fn step(&self) -> Result<&StepSpec, ControlError> {
         let wanted = &self.step_run.step;
-        self.spec.steps.iter().find(|step| step.name == *wanted).ok_or_else(|| ControlError::NotFound {
+        self.pipeline.spec.steps.iter().find(|step| step.name == *wanted).ok_or_else(|| ControlError::NotFound {
             what: format!("step {wanted} in revision {} of Pipeline/{}", self.run.revision, self.run.pipeline),
             near: Vec::new(),
         })
@@ -45,23 +45,54 @@ impl Control {
                 let id = wanted.clone();
                 Box::pin(async move {
                     let Some(step_run) = tx.step_run_get(&id).await? else { return Ok(None) };
-                    let Some(run) = tx.pipeline_run_get(&step_run.run).await? else { return Ok(None) };
-                    let revision = tx.revision_get(&run.project, Kind::Pipeline, &run.pipeline, run.revision).await?;
-                    let steps = tx.step_runs(&run.id).await?;
-                    Ok(Some((step_run, run, revision, steps)))
+                    let run = tx.pipeline_run_get(&step_run.run).await?;
+                    Ok(run.map(|run| (step_run, run)))
                 })
             })
             .await?;
-        let Some((step_run, run, revision, steps)) = read else { return Ok(None) };
-        let (spec, resolved) = pipeline_of(revision, &run)?;
-        Ok(Some(Scene { run, step_run, steps, spec, resolved }))
+        let Some((step_run, run)) = read else { return Ok(None) };
+        let mut scene = Scene { pipeline: self.pipeline_at(&run).await?, run, step_run, steps: Vec::new() };
+        // A run may have thousands of step runs: they are read only for a step that needs some.
+        if scene.step()?.inputs.values().any(|input| matches!(input, InputSource::Step { .. })) {
+            scene.steps = self.steps_of(&scene.run).await?;
+        }
+        Ok(Some(scene))
+    }
+
+    /// Returns the pipeline at the revision a run runs at: at hand where it is the live one.
+    async fn pipeline_at(&self, run: &PipelineRun) -> Result<Arc<LivePipeline>, ControlError> {
+        let live = self.pipelines(Some(&run.project)).await?;
+        let at_hand =
+            live.into_iter().find(|live| live.revision.name == run.pipeline && live.revision.number == run.revision);
+        if let Some(pipeline) = at_hand {
+            return Ok(pipeline);
+        }
+        let wanted = run.clone();
+        let revision = self
+            .inner
+            .store
+            .read(move |tx| {
+                let run = wanted.clone();
+                Box::pin(
+                    async move { tx.revision_get(&run.project, Kind::Pipeline, &run.pipeline, run.revision).await },
+                )
+            })
+            .await?;
+        let (spec, _) = pipeline_of(revision.clone(), run)?;
+        match revision {
+            Some(revision) => Ok(Arc::new(LivePipeline { revision, spec })),
+            None => Err(ControlError::NotFound {
+                what: format!("revision {} of {}", run.revision, run.pipeline),
+                near: Vec::new(),
+            }),
+        }
     }
 
     /// Returns what to resolve for a step run; `None` where it is gone or has no Python environment.
     pub(crate) async fn prepare_request(&self, step_run: &StepRunId) -> Result<Option<PrepareRequest>, ControlError> {
         let Some(scene) = self.scene(step_run).await? else { return Ok(None) };
         let python = scene.step()?.settings.python.clone();
-        Ok(python.map(|python| request(python, &scene.resolved)))
+        Ok(python.map(|python| request(python, &scene.pipeline.revision.resolved)))
     }
 
     /// Returns the job of an attempt; `None` where the attempt is gone or over, or its end is in the inbox.
@@ -102,7 +133,9 @@ impl Control {
             writes.insert(name.clone(), self.dataset_folder(&scene.run.project, name).await?);
         }
         let python = match (&step.settings.python, &scene.step_run.environment) {
-            (Some(python), Some(lock)) => Some((request(python.clone(), &scene.resolved), lock.clone())),
+            (Some(python), Some(lock)) => {
+                Some((request(python.clone(), &scene.pipeline.revision.resolved), lock.clone()))
+            }
             (Some(_), None) | (None, _) => None,
         };
         Ok(Job {
@@ -113,7 +146,7 @@ impl Control {
             command: step.command.clone(),
             python,
             env: step.settings.env.clone(),
-            code: scene.resolved.code.clone(),
+            code: scene.pipeline.revision.resolved.code.clone(),
             inputs,
             outputs: step.outputs.clone(),
             writes,
