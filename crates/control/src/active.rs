@@ -100,13 +100,16 @@ impl ActiveRuns {
         runs.into_iter().map(|run| run.id.clone()).collect()
     }
 
-    /// Returns how many runs of the same pipeline were created before `run` and are not final.
+    /// Returns how many runs of the same pipeline go before `run`: those that were created earlier and are not final,
+    /// and later ones that began already, where `run` is an old one that is retried.
     pub(crate) fn before(&self, run: &PipelineRun) -> u32 {
-        let earlier = self.runs.values().filter(|other| {
+        let first = self.runs.values().filter(|other| {
             let other = &other.state.run;
-            other.project == run.project && other.pipeline == run.pipeline && other.number < run.number
+            let comes_first =
+                other.number < run.number || other.number != run.number && other.state == PipelineRunState::Running;
+            other.project == run.project && other.pipeline == run.pipeline && comes_first
         });
-        u32::try_from(earlier.count()).unwrap_or(u32::MAX)
+        u32::try_from(first.count()).unwrap_or(u32::MAX)
     }
 
     /// Returns how many attempts are running.
@@ -118,12 +121,6 @@ impl ActiveRuns {
     pub(crate) fn running_in(&self, project: &Name, environment: &Name) -> usize {
         let there = self.runs.values().filter(|active| active.is_in(project, environment));
         there.map(|active| running_steps(&active.state)).sum()
-    }
-
-    /// Returns the attempts that go on though somebody cancelled their run.
-    pub(crate) fn ending_attempts(&self) -> Vec<windlass_kinds::AttemptId> {
-        let ending = self.runs.values().filter(|active| active.state.run.cancelled_by.is_some());
-        ending.flat_map(|active| active.state.attempts.keys().cloned()).collect()
     }
 
     /// Returns the attempts that go on though somebody cancelled their run.
@@ -146,10 +143,7 @@ impl ActiveRuns {
         if run.state == PipelineRunState::Pending {
             let behind = self.runs.values().any(|other| {
                 let other_run = &other.state.run;
-                other_run.pipeline == run.pipeline
-                    && other_run.project == run.project
-                    && other_run.number < run.number
-                    && awaits_idle(other)
+                other_run.pipeline == run.pipeline && other_run.project == run.project && awaits_idle(other)
             });
             return if behind { Activity::Behind } else { Activity::Moving };
         }

@@ -25,6 +25,18 @@ use crate::{
     watch::Watchers,
 };
 
+/// How long a stop waits until the inbox holds how every attempt ended.
+const ENDS_PATIENCE: Duration = Duration::from_secs(10);
+
+/// A task that ends with whoever holds this, however that ends.
+struct EndsWithUs(tokio::task::JoinHandle<()>);
+
+impl Drop for EndsWithUs {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 /// How the loop is set up.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -208,12 +220,14 @@ impl Control {
             self.inner.executor.cancel(&attempt).await;
         }
         self.watch_datasets().await?;
-        let dispatcher = tokio::spawn(crate::dispatch::run(self.clone()));
+        let _dispatcher = EndsWithUs(tokio::spawn(crate::dispatch::run(self.clone())));
         self.inner.dispatch.notify_one();
         let mut trouble = Duration::from_millis(200);
+        let mut stale = false;
         while !self.inner.stopping.load(Ordering::SeqCst) {
-            match self.turn().await {
+            match self.turn(stale).await {
                 Ok(next) => {
+                    stale = false;
                     trouble = Duration::from_millis(200);
                     let wait = next.map_or(Duration::from_secs(5), |at| at.since(self.inner.clock.now()));
                     let wait = wait.clamp(Duration::from_millis(1), Duration::from_secs(5));
@@ -223,22 +237,19 @@ impl Control {
                     }
                 }
                 Err(error) => {
-                    // Nothing was written: what the store holds is the truth, so read it again.
+                    // Nothing was written: what the store holds is the truth, so it is read again before all else.
+                    stale = true;
                     self.inner.notice(format!("the control loop cannot go on: {}; trying again", crate::chain(&error)));
                     tokio::time::sleep(trouble).await;
                     trouble = (trouble * 2).min(Duration::from_secs(10));
-                    if let Ok(active) = ActiveRuns::load(&self.inner.store).await {
-                        *self.inner.active.lock().await = active;
-                    }
                 }
             }
         }
-        dispatcher.abort();
         Ok(())
     }
 
     /// Stops deciding, ends all attempts (TERM, then KILL after `grace`) and keeps their ends in the inbox, where the
-    /// next start finds them.
+    /// next start finds them. An end that the inbox does not take in time is found where it lies instead.
     pub async fn stop(&self, grace: Duration) {
         self.inner.stopping.store(true, Ordering::SeqCst);
         self.inner.wake.notify_one();
@@ -246,18 +257,28 @@ impl Control {
         drop(self.inner.active.lock().await);
         self.inner.watchers.stop();
         self.inner.executor.interrupt_all(grace).await;
-        loop {
-            let none = self.inner.ends.none.notified();
-            if self.inner.ends.under_way.load(Ordering::SeqCst) == 0 {
-                break;
+        let all_taken = async {
+            loop {
+                let none = self.inner.ends.none.notified();
+                if self.inner.ends.under_way.load(Ordering::SeqCst) == 0 {
+                    break;
+                }
+                let _ = tokio::time::timeout(Duration::from_secs(1), none).await;
             }
-            let _ = tokio::time::timeout(Duration::from_secs(1), none).await;
+        };
+        if tokio::time::timeout(ENDS_PATIENCE, all_taken).await.is_err() {
+            tracing::warn!("the store does not take how some steps ended; the next start finds it in their folders");
         }
     }
 
-    /// Handles everything there is to handle; returns when to look again at the latest.
-    async fn turn(&self) -> Result<Option<Micros>, ControlError> {
+    /// Handles everything there is to handle; returns when to look again at the latest. `stale` says that memory may
+    /// be behind the store, and is to be read anew.
+    async fn turn(&self, stale: bool) -> Result<Option<Micros>, ControlError> {
         let inner = &self.inner;
+        if stale {
+            let mut active = inner.active.lock().await;
+            *active = ActiveRuns::load(&inner.store).await?;
+        }
         loop {
             let mut active = inner.active.lock().await;
             if inner.stopping.load(Ordering::SeqCst) {
@@ -377,11 +398,6 @@ impl Inner {
         self.executor.recover(running, waiting).await;
         Ok(())
     }
-}
-
-/// The identity of the event that an attempt ended.
-pub(crate) fn end_identity(attempt: &AttemptId) -> String {
-    format!("attempt/{attempt}")
 }
 
 /// The identity of the event that an attempt ended.

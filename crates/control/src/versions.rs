@@ -35,20 +35,26 @@ impl Control {
             spec.outputs.iter().filter_map(|(name, OutputSpec { model, .. })| Some((name, model.as_ref()?))).collect();
         for (output, model) in declared {
             let Some(kept) = step.outputs.get(output) else { continue };
-            let wanted = step.id.clone();
-            let registered = self
-                .inner
-                .store
-                .read(move |tx| {
-                    let step = wanted.clone();
-                    Box::pin(async move { tx.model_versions_pending(&step).await })
-                })
-                .await?;
-            if registered.iter().any(|version| version.model == model.as_str()) {
-                continue;
-            }
             let run = &moved.state.run;
             let attempt = commit.attempts.iter().find(|attempt| Some(&attempt.id) == step.attempt.as_ref());
+            if let Some(attempt) = attempt {
+                // What an earlier attempt registered goes away with this one's commit and does not count.
+                let (project, named, attempt) = (run.project.clone(), model.to_string(), attempt.id.clone());
+                let registered = self
+                    .inner
+                    .store
+                    .read(move |tx| {
+                        let (project, model, attempt) = (project.clone(), named.clone(), attempt.clone());
+                        Box::pin(async move { tx.model_versions_registered(&project, &model, &attempt).await })
+                    })
+                    .await?;
+                if registered > 0 {
+                    continue;
+                }
+            }
+            // Two outputs may be versions of the same model.
+            let ordinal = commit.versions.iter().filter(|other| other.version.model == model.as_str()).count();
+            let ordinal = u32::try_from(ordinal).unwrap_or(u32::MAX);
             let tracking_run = attempt.map(|attempt| attempt.tracking_run.clone());
             let bytes = read_all(self.inner.blobs.as_ref(), &kept.tree, TREE_CAP).await?;
             let tree: Tree = serde_json::from_slice(&bytes)
@@ -72,7 +78,7 @@ impl Control {
                     logged_model: None,
                     manifest: Some(manifest),
                     size,
-                    pending: Some(PendingVersion { step_run: step.id.clone(), ordinal: 0 }),
+                    pending: Some(PendingVersion { step_run: step.id.clone(), ordinal }),
                     description: String::new(),
                     tags: BTreeMap::new(),
                     run_link: String::new(),

@@ -74,7 +74,8 @@ pub struct Facts<'a> {
     pub cache: &'a BTreeMap<Digest, Option<CacheEntry>>,
     /// The architecture of the place where steps run: `x86_64`.
     pub architecture: &'a str,
-    /// How many runs of this pipeline were created earlier and are not final.
+    /// How many runs of this pipeline go before it: created earlier, or later and begun already (it is retried), and
+    /// not final.
     pub active_before: u32,
 }
 
