@@ -138,7 +138,8 @@ impl Executor for LocalExecutor {
         } else if inner.data.log(&job.attempt).exists() {
             // Begun before, and gone: begun again it could do its work twice. Mostly its end is in the inbox, where one
             // more is no news; where it is not (a database from a backup), silence would leave it running for ever.
-            inner.leave(&job.attempt, bare(AttemptEnd::Lost { reason: "nothing is left of it but its log".to_owned() }));
+            inner
+                .leave(&job.attempt, bare(AttemptEnd::Lost { reason: "nothing is left of it but its log".to_owned() }));
         } else {
             tokio::spawn(async move {
                 let result = inner.run(&job, &folder, &handle).await;

@@ -202,7 +202,7 @@ pub(super) fn outcome(attempt: &AttemptId, folder: &AttemptFolder, session: Opti
     };
     let mut result = StepResult::bare(end);
     result.left_behind = killed as u64;
-    if let Err(error) = step::write_durably(&folder.result(), &result) {
+    if let Err(error) = step::write(&folder.result(), &result) {
         tracing::warn!(%attempt, %error, "failed to write how an attempt ended");
     }
     result

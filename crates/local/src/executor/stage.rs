@@ -83,7 +83,7 @@ pub(super) fn settle(log: &Path, folder: &AttemptFolder, end: StepEnd) -> StepRe
         note(log, reason);
     }
     let result = StepResult::bare(end);
-    if let Err(error) = step::write_durably(&folder.result(), &result) {
+    if let Err(error) = step::write(&folder.result(), &result) {
         tracing::warn!(folder = %folder.path().display(), %error, "failed to write how an attempt ended");
     }
     result

@@ -141,15 +141,10 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> io::Result<T> {
     serde_json::from_slice(&bytes).map_err(|source| io::Error::new(io::ErrorKind::InvalidData, source))
 }
 
-/// Writes one of these files by rename, readable by its owner alone; a reader sees all of it or none.
-pub fn write<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
-    place(path, value, false)
-}
-
 /// The room that [`reserve`] takes, in bytes: more than any result has.
 const RESERVED: u64 = 4096;
 
-/// Takes room on disk for what [`write_durably`] will write to `path`: a disk that is full by then is no reason to
+/// Takes room on disk for what [`write`] will write to `path`: a disk that is full by then is no reason to
 /// forget how a step ended, and run it again.
 pub(super) fn reserve(path: &Path) -> io::Result<()> {
     let file = opened(&path.with_extension("new"))?;
@@ -160,30 +155,23 @@ pub(super) fn reserve(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Writes like [`write`] and returns once file and name are on disk.
-pub fn write_durably<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
-    place(path, value, true)
-}
-
 fn opened(path: &Path) -> io::Result<fs::File> {
     fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
-fn place<T: Serialize>(path: &Path, value: &T, durably: bool) -> io::Result<()> {
+/// Writes one of these files by rename, readable by its owner alone; a reader sees all of it or none.
+///
+/// It is not forced to disk: that would cost each step more than all else we do. After a power failure a file may be
+/// gone or cut, which a reader takes for gone; an attempt is then lost and made again. A step that succeeded is not
+/// believed after a new start of the machine in any case, because its outputs are not forced to disk either.
+pub fn write<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
     let temporary = path.with_extension("new");
     let mut file = opened(&temporary)?;
     let bytes = serde_json::to_vec(value)?;
     // Over what may be reserved there, and only then cut: in this order it takes no new room.
     file.write_all(&bytes)?;
     file.set_len(bytes.len() as u64)?;
-    if durably {
-        file.sync_all()?;
-    }
-    fs::rename(&temporary, path)?;
-    if let Some(folder) = path.parent().filter(|_| durably) {
-        fs::File::open(folder)?.sync_all()?;
-    }
-    Ok(())
+    fs::rename(&temporary, path)
 }
 
 #[cfg(test)]
@@ -197,7 +185,7 @@ mod tests {
         reserve(&path).unwrap();
         assert_eq!(fs::metadata(path.with_extension("new")).unwrap().len(), RESERVED);
         let result = StepResult::bare(StepEnd::TimedOut);
-        write_durably(&path, &result).unwrap();
+        write(&path, &result).unwrap();
         assert!(fs::metadata(&path).unwrap().len() < RESERVED);
         assert_eq!(read::<StepResult>(&path).unwrap(), result);
     }

@@ -25,9 +25,7 @@ use std::{
     process::ExitCode,
 };
 
-pub use job::{
-    GRACE_MILLIS, LOG_LIMIT, StepEnd, StepJob, StepResult, StopReason, StopRequest, read, write, write_durably,
-};
+pub use job::{GRACE_MILLIS, LOG_LIMIT, StepEnd, StepJob, StepResult, StopReason, StopRequest, read, write};
 pub(crate) use log::LogWriter;
 pub use log::tail_folder;
 
@@ -86,7 +84,7 @@ fn step(folder: &AttemptFolder) -> Result<(), StepError> {
             (StepResult::bare(end), Some(error))
         }
     };
-    let written = write_durably(&folder.result(), &result);
+    let written = write(&folder.result(), &result);
     match trouble {
         Some(error) => Err(error),
         None => written.map_err(|source| StepError::Result(show(&folder.result()), source)),
