@@ -125,7 +125,8 @@ impl DataFolder {
     /// Returns whether a server has the folder.
     pub(crate) fn is_locked(&self) -> bool {
         let Ok(file) = OpenOptions::new().write(true).open(self.path.join("lock")) else { return false };
-        matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock))
+        // Shared, so that two who ask do not take each other for a server.
+        matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock))
     }
 
     /// Returns the folder's path.

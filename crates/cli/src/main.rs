@@ -72,7 +72,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::ours("failed to start the runtime", error))?;
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         match command {
             Command::Up(args) => commands::up::run(&global, args).await,
             Command::Run(args) => commands::run::run(&global, args).await,
@@ -97,5 +97,8 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
                 unreachable!("handled above")
             }
         }
-    })
+    });
+    // Whoever left in a hurry does not wait for a large file to be read to its end.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    outcome
 }

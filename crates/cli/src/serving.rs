@@ -65,7 +65,7 @@ pub(crate) struct Serving {
 
 /// Starts everything but the control loop's work; [`Serving::work`] starts that.
 pub(crate) async fn start(folder: DataFolder, settings: ServeSettings) -> Result<Serving, Failure> {
-    let lock = folder.lock()?;
+    let lock = lock(&folder).await?;
     let listener = windlass_server::bind(settings.listen).await.map_err(|error| {
         let taken = matches!(&error, windlass_server::ServeError::Listen { source, .. }
             if source.kind() == std::io::ErrorKind::AddrInUse);
@@ -137,14 +137,32 @@ pub(crate) async fn start(folder: DataFolder, settings: ServeSettings) -> Result
     })
 }
 
+/// Takes the folder. Commands that look for a server hold the lock for a moment, which is no reason to give up.
+async fn lock(folder: &DataFolder) -> Result<FolderLock, Failure> {
+    for _ in 0..10 {
+        if let Ok(lock) = folder.lock() {
+            return Ok(lock);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    folder.lock()
+}
+
 impl Serving {
     /// Starts the control loop.
     pub(crate) fn work(&mut self) {
         let control = self.control.clone();
         self.working = Some(tokio::spawn(async move {
-            // The loop itself tries again after trouble; an error here is one of its start.
-            while let Err(error) = control.run().await {
-                control.notice(format!("the control loop cannot start: {}", windlass_control::chain(&error)));
+            loop {
+                // On a task of its own, so that a mistake of ours in one decision is said and does not end all others.
+                let running = control.clone();
+                let trouble = match tokio::spawn(async move { running.run().await }).await {
+                    Ok(Ok(())) => return,
+                    // The loop itself tries again after trouble; an error here is one of its start.
+                    Ok(Err(error)) => format!("cannot start: {}", windlass_control::chain(&error)),
+                    Err(error) => format!("broke off: {error}"),
+                };
+                control.notice(format!("the control loop {trouble}; starting it again"));
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
         }));

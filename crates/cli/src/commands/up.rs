@@ -34,15 +34,13 @@ pub(crate) async fn run(global: &Global, args: UpArgs) -> Result<ExitCode, Failu
     let mut interrupt = signals()?;
     let mut serving = serving::start(folder, settings(serve, until_idle)).await?;
     let outcome = work(&mut serving, &paths, until_idle, &mut interrupt).await;
-    let code = match outcome {
-        Ok(code) => code,
-        Err(failure) => {
-            serving.stop().await;
-            return Err(failure);
+    tokio::select! {
+        () = serving.stop() => outcome,
+        () = interrupt.wait() => {
+            eprintln!("left at once; the next `windlass up` finds what is still ending and goes on from there");
+            Ok(ExitCode::from(1))
         }
-    };
-    serving.stop().await;
-    Ok(code)
+    }
 }
 
 fn settings(serve: ServeArgs, until_idle: bool) -> ServeSettings {
@@ -50,7 +48,7 @@ fn settings(serve: ServeArgs, until_idle: bool) -> ServeSettings {
     ServeSettings { listen, database, hosts, max_parallel, grace: grace.0, until_idle }
 }
 
-/// Waits for Ctrl-C or TERM; a second one ends the process at once.
+/// Ctrl-C and TERM: the first stops in good order, a second ends the process at once.
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
@@ -114,11 +112,6 @@ async fn work(
             () = signals.wait() => {
                 progress.clear();
                 eprintln!("stopping: running steps get TERM, then KILL; the next `windlass up` goes on from here");
-                let serving_stop = control.stop(serving.grace);
-                tokio::select! {
-                    () = serving_stop => {}
-                    () = signals.wait() => control.stop(Duration::ZERO).await,
-                }
                 // Whoever waits for idle did not get it.
                 return Ok(if until_idle { ExitCode::from(1) } else { ExitCode::SUCCESS });
             }
