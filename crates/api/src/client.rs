@@ -45,7 +45,12 @@ impl Client {
         if !known {
             return Err(ClientError::Address(windlass_net::mask(server)));
         }
-        Ok(Self { http: windlass_net::Client::new(Settings::new(Zone::Operator)), base, token: token.to_owned(), project: None })
+        Ok(Self {
+            http: windlass_net::Client::new(Settings::new(Zone::Operator)),
+            base,
+            token: token.to_owned(),
+            project: None,
+        })
     }
 
     /// Makes a client whose requests are about one project.

@@ -89,12 +89,14 @@ pub(crate) enum Command {
     )]
     Get(GetArgs),
     /// Tell all about one object or run
-    #[command(after_help = "Examples:\n  windlass describe dataset/flights\n  windlass describe run train-3")]
-    Describe(ObjectArgs),
+    #[command(
+        after_help = "Examples:\n  windlass describe dataset/flights\n  windlass describe pipeline/train\n  windlass describe train-3"
+    )]
+    Describe(DescribeArgs),
     /// Delete an object; refused while others name it
     #[command(after_help = "Examples:\n  windlass delete dataset/flights\n  windlass delete pipeline train")]
     Delete(ObjectArgs),
-    /// Show the revisions of an object
+    /// Show the revisions of an object, and what each changed
     #[command(after_help = "Examples:\n  windlass history pipeline/train\n  windlass history pipeline/train -o yaml")]
     History(ObjectArgs),
     /// Write a small set of manifests to begin with
@@ -130,13 +132,13 @@ pub(crate) enum Command {
     /// The ledger: list its entries, verify it
     #[command(
         subcommand,
-        after_help = "Examples:\n  windlass ledger list\n  windlass ledger list --subject Dataset/flights@1\n  windlass ledger verify"
+        after_help = "Examples:\n  windlass ledger list\n  windlass ledger list --subject 'run train-3'\n  windlass ledger verify"
     )]
     Ledger(LedgerCommand),
     /// Named tokens: create, list, revoke
     #[command(
         subcommand,
-        after_help = "Examples:\n  windlass token create alice --role contributor --expires 720h\n  windlass token list\n  windlass token revoke alice"
+        after_help = "Examples:\n  windlass token create alice --role contributor --project default --expires 720h\n  windlass token list\n  windlass token revoke alice"
     )]
     Token(TokenCommand),
     /// Print the state with ids mapped to names and times left out
@@ -246,11 +248,25 @@ pub(crate) struct GetArgs {
     /// Only runs of this pipeline
     #[arg(long)]
     pub(crate) pipeline: Option<String>,
+    /// Only runs that are not over
+    #[arg(long)]
+    pub(crate) active: bool,
+    /// At most so many runs, the newest
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) limit: u32,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ObjectArgs {
     /// An object (`dataset/flights`), or a kind followed by a name
+    pub(crate) what: String,
+    /// The name, where the kind stands alone
+    pub(crate) name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DescribeArgs {
+    /// An object (`dataset/flights`), a run (`train-3`), or a kind followed by a name
     pub(crate) what: String,
     /// The name, where the kind stands alone
     pub(crate) name: Option<String>,
@@ -310,14 +326,16 @@ pub(crate) struct WhyArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ModelCommand {
     /// List registered models
-    #[command(alias = "list")]
+    #[command(alias = "list", after_help = "Example:\n  windlass model ls")]
     Ls,
     /// Show a model and its versions
+    #[command(after_help = "Example:\n  windlass model show flights")]
     Show {
         /// The model
         name: String,
     },
     /// List the files of a version
+    #[command(after_help = "Example:\n  windlass model files flights@3")]
     Files {
         /// The version, as `flights@3`
         #[arg(value_name = "MODEL@VERSION")]
@@ -328,7 +346,10 @@ pub(crate) enum ModelCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum LedgerCommand {
     /// List entries
-    #[command(alias = "ls")]
+    #[command(
+        alias = "ls",
+        after_help = "Examples:\n  windlass ledger list\n  windlass ledger list --subject 'run train-3'\n  windlass ledger list --after 1000"
+    )]
     List {
         /// Only entries about this subject
         #[arg(long)]
@@ -368,9 +389,10 @@ pub(crate) enum TokenCommand {
         expires: Option<windlass_kinds::Span>,
     },
     /// List tokens, without their secrets
-    #[command(alias = "ls")]
+    #[command(alias = "ls", after_help = "Example:\n  windlass token list")]
     List,
     /// Revoke a token
+    #[command(after_help = "Example:\n  windlass token revoke alice")]
     Revoke {
         // Not called `token`: clap would take it for the global option of that name.
         /// Its id or name
@@ -405,5 +427,15 @@ mod tests {
     #[test]
     fn the_tree_of_verbs_is_sound() {
         super::Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_verb_has_an_example() {
+        fn check(command: &clap::Command) {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("Example"), "{} has no example", command.get_name());
+            command.get_subcommands().filter(|verb| !verb.is_hide_set()).for_each(check);
+        }
+        check(&super::Cli::command());
     }
 }

@@ -57,7 +57,9 @@ pub(crate) struct ServerKnows {
 
 impl Known for ServerKnows {
     fn has(&self, project: &Name, object: &ObjectRef) -> bool {
-        self.current.iter().any(|known| known.project == *project && known.kind == object.kind && known.name == object.name)
+        self.current
+            .iter()
+            .any(|known| known.project == *project && known.kind == object.kind && known.name == object.name)
     }
 
     fn template(&self, project: &Name, template: &TemplateRef) -> Option<JobTemplateSpec> {

@@ -38,6 +38,11 @@ impl Failure {
         Self { findings, ..Self::user(format!("{count} {noun}; nothing was applied")) }
     }
 
+    /// Returns the mistakes in manifests, where those are why.
+    pub(crate) fn mistakes(&self) -> &[Finding] {
+        &self.findings
+    }
+
     /// Adds what would help.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

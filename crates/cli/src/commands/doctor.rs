@@ -31,6 +31,9 @@ enum State {
 
 pub(crate) async fn run(global: &Global) -> Result<ExitCode, Failure> {
     let checks = vec![
+        processors(),
+        memory(),
+        accelerators(),
         python(),
         uv(global),
         git(),
@@ -64,6 +67,42 @@ fn version(program: &str) -> Option<String> {
     let output = std::process::Command::new(program).arg("--version").output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     Some(text.lines().next().unwrap_or("").trim().to_owned())
+}
+
+fn processors() -> Check {
+    let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let found = format!("{count} of {}; as many steps run at once", std::env::consts::ARCH);
+    Check { what: "processors", state: State::Fine, found, remedy: String::new() }
+}
+
+fn memory() -> Check {
+    let info = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let (state, found) = match (field(&info, "MemTotal:"), field(&info, "MemAvailable:")) {
+        (Some(total), Some(free)) => (State::Fine, format!("{}, {} of it free", bytes(total), bytes(free))),
+        _ => (State::Limited, "/proc/meminfo does not say".to_owned()),
+    };
+    Check { what: "memory", state, found, remedy: String::new() }
+}
+
+/// Returns a field of `/proc/meminfo`, which counts in KiB, in bytes.
+fn field(info: &str, name: &str) -> Option<u64> {
+    let line = info.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_ascii_whitespace().next()?.parse::<u64>().ok().map(|kib| kib << 10)
+}
+
+fn accelerators() -> Check {
+    let listed =
+        std::process::Command::new("nvidia-smi").arg("-L").output().ok().filter(|output| output.status.success());
+    let names = listed.map_or_else(Vec::new, |output| {
+        // `GPU 0: NVIDIA H100 80GB HBM3 (UUID: …)`
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.lines().map(|line| line.split(" (UUID").next().unwrap_or(line).to_owned()).collect()
+    });
+    let (state, found, remedy) = match names.as_slice() {
+        [] => (State::Limited, "none that nvidia-smi knows".to_owned(), "steps run on the processors"),
+        names => (State::Fine, names.join(", "), ""),
+    };
+    Check { what: "accelerators", state, found, remedy: remedy.to_owned() }
 }
 
 fn python() -> Check {
@@ -182,5 +221,18 @@ fn server(global: &Global) -> Check {
             found: "none over this data folder".to_owned(),
             remedy: "`windlass up` starts one".to_owned(),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_of_meminfo() {
+        let info = "MemTotal:       2048 kB\nMemFree:         16 kB\nMemAvailable:   1024 kB\n";
+        assert_eq!(field(info, "MemTotal:"), Some(2 << 20));
+        assert_eq!(field(info, "MemAvailable:"), Some(1 << 20));
+        assert_eq!(field("", "MemTotal:"), None);
     }
 }

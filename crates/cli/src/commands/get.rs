@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use serde_json::Value;
 use windlass_api::encode;
 use windlass_kinds::{
     Kind,
@@ -17,12 +18,12 @@ use crate::{
 };
 
 pub(crate) async fn get(global: &Global, args: GetArgs) -> Result<ExitCode, Failure> {
-    let GetArgs { what, name, pipeline } = args;
+    let GetArgs { what, name, pipeline, active, limit } = args;
     match (what.as_deref(), name.as_deref()) {
         (None, _) => list(global, None).await,
-        (Some("runs" | "run"), None) => runs(global, pipeline.as_deref()).await,
+        (Some("runs" | "run"), None) => runs(global, pipeline.as_deref(), active, limit).await,
         (Some("runs" | "run"), Some(run)) => {
-            let target = crate::args::ObjectArgs { what: "run".to_owned(), name: Some(run.to_owned()) };
+            let target = crate::args::DescribeArgs { what: "run".to_owned(), name: Some(run.to_owned()) };
             super::describe::run(global, target).await
         }
         (Some("versions" | "version"), Some(dataset)) => versions(global, dataset).await,
@@ -33,7 +34,7 @@ pub(crate) async fn get(global: &Global, args: GetArgs) -> Result<ExitCode, Fail
         (Some(what), name) if what.contains('/') || name.is_some() => one(global, what, name).await,
         (Some(kind), _) => {
             let kind: Kind = kind.parse().map_err(|error: windlass_kinds::KindError| {
-                Failure::user(error.to_string()).hint("or one of: runs, versions NAME, triggers NAME")
+                Failure::user(error.to_string()).hint("or one of: runs, run NAME, versions NAME, triggers NAME")
             })?;
             list(global, Some(kind)).await
         }
@@ -88,15 +89,26 @@ async fn one(global: &Global, what: &str, name: Option<&str>) -> Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
-async fn runs(global: &Global, pipeline: Option<&str>) -> Result<ExitCode, Failure> {
-    let query = pipeline.map_or_else(String::new, |pipeline| format!("?pipeline={}", encode(pipeline)));
+async fn runs(global: &Global, pipeline: Option<&str>, active: bool, limit: u32) -> Result<ExitCode, Failure> {
+    let mut query = format!("?active={active}&limit={limit}");
+    if let Some(pipeline) = pipeline {
+        query.push_str(&format!("&pipeline={}", encode(pipeline)));
+    }
     let runs: Vec<PipelineRun> = connect(global)?.get(&format!("/api/v1/runs{query}")).await.map_err(failure)?;
+    if runs.len() == usize::try_from(limit).unwrap_or(usize::MAX) {
+        eprintln!("the newest {limit} runs; --limit shows more");
+    }
     view::show(global.output, &runs, || {
-        let mut table = Table::new(&["run", "state", "took", "created", "cause", "reason"]);
-        runs.iter().for_each(|run| table.row(run_row(run)));
-        table.print();
+        run_table(&runs).print();
     });
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns runs as a table.
+pub(crate) fn run_table(runs: &[PipelineRun]) -> Table {
+    let mut table = Table::new(&["run", "state", "took", "created", "cause", "reason"]);
+    runs.iter().for_each(|run| table.row(run_row(run)));
+    table
 }
 
 async fn versions(global: &Global, dataset: &str) -> Result<ExitCode, Failure> {
@@ -139,26 +151,31 @@ pub(crate) fn what_changed(version: &DatasetVersion) -> String {
 }
 
 async fn triggers(global: &Global, pipeline: &str) -> Result<ExitCode, Failure> {
-    let triggers: serde_json::Value =
-        connect(global)?.get(&format!("/api/v1/pipelines/{}/triggers", encode(pipeline))).await.map_err(failure)?;
+    let path = format!("/api/v1/pipelines/{}/triggers", encode(pipeline));
+    let triggers: Vec<Value> = connect(global)?.get(&path).await.map_err(failure)?;
     view::show(global.output, &triggers, || {
-        let mut table = Table::new(&["trigger", "fired", "failures in a row", "breaker", "held"]);
-        for view in triggers.as_array().into_iter().flatten() {
-            let state = &view["state"];
-            let text = |value: &serde_json::Value| value.as_str().unwrap_or("").to_owned();
-            table.row([
-                text(&view["trigger"]),
-                state["fired"].to_string(),
-                state["failures"].to_string(),
-                text(&state["open"]),
-                text(&state["held"]["reason"]),
-            ]);
-        }
-        table.print();
-        for view in triggers.as_array().into_iter().flatten().filter(|view| !view["state"]["open"].is_null()) {
+        trigger_table(&triggers).print();
+        for view in triggers.iter().filter(|view| !view["state"]["open"].is_null()) {
             let trigger = view["trigger"].as_str().unwrap_or("");
             eprintln!("`windlass reset {pipeline} {trigger}` lets {trigger} start runs again");
         }
     });
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns the triggers of a pipeline as a table.
+pub(crate) fn trigger_table(triggers: &[Value]) -> Table {
+    let mut table = Table::new(&["trigger", "fired", "failures in a row", "breaker", "held"]);
+    for view in triggers {
+        let state = &view["state"];
+        let text = |value: &Value| value.as_str().unwrap_or("").to_owned();
+        table.row([
+            text(&view["trigger"]),
+            state["fired"].to_string(),
+            state["failures"].to_string(),
+            text(&state["open"]),
+            text(&state["held"]["reason"]),
+        ]);
+    }
+    table
 }

@@ -18,6 +18,9 @@ use crate::{
     view::{self, Table, instant},
 };
 
+/// How many entries are listed at once.
+const PIECE: usize = 1000;
+
 pub(crate) async fn run(global: &Global, command: LedgerCommand) -> Result<ExitCode, Failure> {
     match command {
         LedgerCommand::List { subject, after } => list(global, subject, after).await,
@@ -28,7 +31,7 @@ pub(crate) async fn run(global: &Global, command: LedgerCommand) -> Result<ExitC
 }
 
 async fn list(global: &Global, subject: Option<String>, after: u64) -> Result<ExitCode, Failure> {
-    let mut query = format!("?after={after}");
+    let mut query = format!("?after={after}&limit={PIECE}");
     if let Some(subject) = subject {
         query.push_str(&format!("&subject={}", windlass_api::encode(&subject)));
     }
@@ -47,6 +50,11 @@ async fn list(global: &Global, subject: Option<String>, after: u64) -> Result<Ex
         }
         table.print();
     });
+    if rows.len() >= PIECE
+        && let Some(last) = rows.last().and_then(|row| row.index)
+    {
+        eprintln!("more may follow: --after {last} goes on");
+    }
     Ok(ExitCode::SUCCESS)
 }
 

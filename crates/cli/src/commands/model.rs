@@ -36,18 +36,13 @@ pub(crate) async fn run(global: &Global, command: ModelCommand) -> Result<ExitCo
             let detail: ModelDetail =
                 client.get(&format!("/api/v1/models/{}", encode(&name))).await.map_err(failure)?;
             view::show(global.output, &detail, || {
-                let mut table = Table::new(&["version", "size", "made", "manifest", "tags"]);
-                for version in &detail.versions {
-                    let tags: Vec<String> = version.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
-                    table.row([
-                        format!("{}@{}", version.model, version.version),
-                        bytes(version.size),
-                        instant(version.created_at),
-                        version.manifest.as_ref().map_or("", |digest| digest.short()).to_owned(),
-                        tags.join(" "),
-                    ]);
+                let RegisteredModel { name, description, aliases, .. } = &detail.model;
+                crate::view::out!("{}", format!("{name}  {description}").trim_end());
+                for (alias, version) in aliases {
+                    crate::view::out!("alias {alias} = {name}@{version}");
                 }
-                table.print();
+                crate::view::out!();
+                version_table(&detail).print();
             });
         }
         ModelCommand::Files { target } => {
@@ -67,4 +62,20 @@ pub(crate) async fn run(global: &Global, command: ModelCommand) -> Result<ExitCo
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns the versions of a model as a table.
+pub(crate) fn version_table(detail: &ModelDetail) -> Table {
+    let mut table = Table::new(&["version", "size", "made", "manifest", "tags"]);
+    for version in &detail.versions {
+        let tags: Vec<String> = version.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        table.row([
+            format!("{}@{}", version.model, version.version),
+            bytes(version.size),
+            instant(version.created_at),
+            version.manifest.as_ref().map_or("", |digest| digest.short()).to_owned(),
+            tags.join(" "),
+        ]);
+    }
+    table
 }

@@ -42,17 +42,37 @@ pub(crate) async fn history(global: &Global, args: ObjectArgs) -> Result<ExitCod
     let object = object(&args.what, args.name.as_deref())?;
     let history: Vec<Revision> = connect(global)?.get(&format!("{}/history", path(&object))).await.map_err(failure)?;
     view::show(global.output, &history, || {
-        let mut table = Table::new(&["revision", "applied", "by", "digest", ""]);
-        for revision in &history {
+        let mut table = Table::new(&["revision", "applied", "by", "digest", "what"]);
+        let before = std::iter::once(None).chain(history.iter().map(Some));
+        for (revision, before) in history.iter().zip(before) {
             table.row([
                 revision.number.to_string(),
                 instant(revision.created_at),
                 revision.actor.to_string(),
                 revision.digest.short().to_owned(),
-                if revision.deleted { "deleted".to_owned() } else { String::new() },
+                what_changed(revision, before),
             ]);
         }
         table.print();
     });
     Ok(ExitCode::SUCCESS)
+}
+
+/// Tells in a few words what a revision changed.
+fn what_changed(revision: &Revision, before: Option<&Revision>) -> String {
+    /// How many fields are named.
+    const NAMED: usize = 4;
+    let before = match before {
+        _ if revision.deleted => return "deleted".to_owned(),
+        Some(before) if !before.deleted => before,
+        _ => return "created".to_owned(),
+    };
+    let wanted = [(revision.manifest.clone(), revision.resolved.clone())];
+    let plan = windlass_plan::diff::plan(std::slice::from_ref(before), &wanted);
+    let fields: Vec<String> =
+        plan.changes.into_iter().flat_map(|change| change.fields).map(|change| change.path).collect();
+    match fields.len().checked_sub(NAMED) {
+        Some(more @ 1..) => format!("{}, and {more} more", fields[..NAMED].join(", ")),
+        _ => fields.join(", "),
+    }
 }

@@ -19,9 +19,9 @@ use crate::{
 pub(crate) async fn run(global: &Global, args: RunArgs) -> Result<ExitCode, Failure> {
     let RunArgs { experiment, name, command } = args;
     if let Some(project) = &global.in_project {
-        return Err(Failure::user("a tracked run goes to the project of its token, not to one that is named").hint(format!(
-            "`windlass token create NAME --project {project}` makes a token for it; give it by WINDLASS_TOKEN"
-        )));
+        return Err(Failure::user("a tracked run goes to the project of its token, not to one that is named").hint(
+            format!("`windlass token create NAME --project {project}` makes a token for it; give it by WINDLASS_TOKEN"),
+        ));
     }
     let running = global.server.is_some() || DataFolder::open(&global.data_dir).is_ok_and(|folder| folder.is_locked());
     let (client, token, serving) = if running {

@@ -87,6 +87,8 @@ pub(crate) async fn reset(global: &Global, args: ResetArgs) -> Result<ExitCode, 
     let ResetArgs { pipeline, trigger } = args;
     let path = format!("/api/v1/pipelines/{}/triggers/{}/reset", encode(&pipeline), encode(&trigger));
     connect(global)?.post::<_, Value>(&path, &Value::Null).await.map_err(failure)?;
-    crate::view::out!("trigger {trigger} of {pipeline} may start runs again");
+    view::show(global.output, &serde_json::json!({"pipeline": pipeline, "trigger": trigger}), || {
+        crate::view::out!("trigger {trigger} of {pipeline} may start runs again");
+    });
     Ok(ExitCode::SUCCESS)
 }

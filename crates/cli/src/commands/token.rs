@@ -22,7 +22,12 @@ pub(crate) async fn run(global: &Global, command: TokenCommand) -> Result<ExitCo
                 RoleArg::Maintainer => Role::Maintainer,
                 RoleArg::Admin => Role::Admin,
             };
-            let request = TokenRequest { name, project: global.in_project.clone(), role, seconds: expires.map(|span| span.0.as_secs()) };
+            let request = TokenRequest {
+                name,
+                project: global.in_project.clone(),
+                role,
+                seconds: expires.map(|span| span.0.as_secs()),
+            };
             let answer: TokenAnswer = client.post("/api/v1/tokens", &request).await.map_err(failure)?;
             view::show(global.output, &answer, || {
                 eprintln!("token {} ({}); it is shown this once:", answer.token.name, answer.token.id);
@@ -60,7 +65,7 @@ pub(crate) async fn run(global: &Global, command: TokenCommand) -> Result<ExitCo
                 return Err(Failure::user(format!("{problem} `{which}`")).hint("`windlass token list` shows their ids"));
             };
             client.delete::<serde_json::Value>(&format!("/api/v1/tokens/{}", found.id)).await.map_err(failure)?;
-            crate::view::out!("token {} revoked", found.name);
+            view::show(global.output, *found, || crate::view::out!("token {} revoked", found.name));
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use windlass_kinds::Finding;
+
 use crate::{
     args::{FilesArgs, Global, Output},
     failure::Failure,
@@ -10,14 +12,26 @@ use crate::{
 };
 
 pub(crate) fn run(global: &Global, args: &FilesArgs) -> Result<ExitCode, Failure> {
-    let loaded = load_offline(&args.paths)?;
+    let show = |manifests: &[String], findings: &[Finding]| {
+        let value = serde_json::json!({"manifests": manifests, "findings": findings});
+        view::show(global.output, &value, || {
+            crate::view::out!("{} manifests are fine: {}", manifests.len(), manifests.join(", "));
+        });
+    };
+    let loaded = match load_offline(&args.paths) {
+        Ok(loaded) => loaded,
+        Err(failure) => {
+            // Programs read the mistakes from standard output; people read them with the failure.
+            if global.output != Output::Table && !failure.mistakes().is_empty() {
+                show(&[], failure.mistakes());
+            }
+            return Err(failure);
+        }
+    };
     for warning in &loaded.warnings {
         eprintln!("{}", view::finding(warning));
     }
     let objects: Vec<String> = loaded.wanted.iter().map(|(manifest, _)| manifest.object().to_string()).collect();
-    match global.output {
-        Output::Table => crate::view::out!("{} manifests are fine: {}", objects.len(), objects.join(", ")),
-        Output::Json | Output::Yaml => view::show(global.output, &objects, || ()),
-    }
+    show(&objects, &loaded.warnings);
     Ok(ExitCode::SUCCESS)
 }

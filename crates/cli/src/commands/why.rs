@@ -26,7 +26,7 @@ pub(crate) async fn run(global: &Global, args: WhyArgs) -> Result<ExitCode, Fail
 fn print(why: &Why) {
     let state = serde_json::to_value(why.state).ok().and_then(|value| value.as_str().map(str::to_owned));
     crate::view::out!("{}: {}, {}", why.title, state.unwrap_or_default(), why.reason);
-    crate::view::out!("the run was started by: {}", why.cause);
+    crate::view::out!("cause of the run: {}", why.cause);
     if let Some(other) = &why.compared_with {
         if why.differences.is_empty() {
             crate::view::out!("every part of its key is the same as in {other}:");

@@ -1,9 +1,9 @@
 //! Plain tables: a header, columns as wide as they need, no frames; what a terminal and `awk` both like.
 
 use comfy_table::{Cell, CellAlignment, presets};
-use windlass_kinds::record::{PipelineRun, StepRun};
+use windlass_kinds::record::{Attempt, PipelineRun, StepRun, Usage};
 
-use super::{instant, took};
+use super::{bytes, instant, seconds, took};
 
 /// A table for people.
 pub(crate) struct Table(comfy_table::Table);
@@ -48,13 +48,19 @@ pub(crate) fn run_row(run: &PipelineRun) -> Vec<String> {
     ]
 }
 
-/// A row for a step: name, state, attempts, time, reason.
-pub(crate) fn step_row(step: &StepRun) -> Vec<String> {
+/// A row for a step: name, state, attempts, time, processor time of all attempts, their peak of memory, reason.
+pub(crate) fn step_row(step: &StepRun, attempts: &[Attempt]) -> Vec<String> {
+    let used: Vec<Usage> =
+        attempts.iter().filter(|attempt| attempt.step_run == step.id).filter_map(|attempt| attempt.usage).collect();
+    let cpu: u64 = used.iter().map(|usage| usage.cpu_micros).sum();
+    let memory = used.iter().map(|usage| usage.peak_memory).max();
     vec![
         step.display_name(),
         state(step),
         step.attempts.to_string(),
         took(step.started_at, step.ended_at),
+        if used.is_empty() { String::new() } else { seconds(cpu as f64 / 1e6) },
+        memory.map_or_else(String::new, bytes),
         step.reason.clone(),
     ]
 }

@@ -4,6 +4,7 @@ mod data;
 mod harness;
 mod kill;
 mod machine;
+mod objects;
 mod requests;
 mod requirements;
 mod steps;

@@ -79,6 +79,8 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("matrix", "write `foreach` with one parameter and its values"),
     ("withItems", "write `foreach` with one parameter and its values"),
     ("image", "steps in containers come with a later release"),
+    ("approval", "approvals come with a later release"),
+    ("manual", "leave it out: `windlass start` needs no entry"),
     ("gates", "gates come with a later release"),
     ("status", "the status is written by Windlass; leave it out"),
     ("namespace", "write `project`"),

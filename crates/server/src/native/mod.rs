@@ -36,6 +36,7 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/api/v1/pipelines/{name}/triggers/{trigger}/reset", post(runs::reset))
         .route("/api/v1/runs", get(runs::list))
         .route("/api/v1/runs/{run}", get(runs::read))
+        .route("/api/v1/runs/{run}/attempts", get(runs::attempts))
         .route("/api/v1/runs/{run}/cancel", post(runs::cancel))
         .route("/api/v1/runs/{run}/retry", post(runs::retry))
         .route("/api/v1/runs/{run}/steps/{step}/why", get(runs::why))

@@ -9,7 +9,7 @@ use windlass_api::{LogAnswer, RunDetail, StartAnswer, StartRequest};
 use windlass_control::Why;
 use windlass_kinds::{
     Name,
-    record::{PipelineRun, TriggerState},
+    record::{Attempt, PipelineRun, TriggerState},
 };
 use windlass_plan::access::Operation;
 use windlass_store::RunQuery;
@@ -108,6 +108,30 @@ pub(super) async fn read(
     let run = state.control.find_run(&principal.project, &run).await?;
     let steps = state.control.steps_of(&run).await?;
     Ok(Json(RunDetail { run, steps }))
+}
+
+pub(super) async fn attempts(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(run): Path<String>,
+) -> Result<Json<Vec<Attempt>>, ApiError> {
+    let principal = caller.may(Operation::ReadRuns)?;
+    let run = state.control.find_run(&principal.project, &run).await?;
+    let attempts = state
+        .control
+        .store()
+        .read(move |tx| {
+            let run = run.id.clone();
+            Box::pin(async move {
+                let mut attempts = Vec::new();
+                for step in tx.step_runs(&run).await? {
+                    attempts.extend(tx.attempts_of(&step.id).await?);
+                }
+                Ok(attempts)
+            })
+        })
+        .await?;
+    Ok(Json(attempts))
 }
 
 pub(super) async fn cancel(
