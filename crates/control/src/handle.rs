@@ -126,7 +126,12 @@ impl Control {
         let ended = pipeline::Event::AttemptEnded { attempt: attempt.clone(), result };
         match self.move_run(active, run, ended, Some(id.clone())).await {
             Err(error) if error.is_lasting() => {
-                let reason = format!("what it left cannot be registered: {}", crate::chain(&error));
+                let why = match &error {
+                    ControlError::Content(error) => crate::chain(error),
+                    ControlError::Store(error) => crate::chain(error),
+                    other => crate::chain(other),
+                };
+                let reason = format!("what it left cannot be registered: {why}");
                 let end = AttemptEnd::Failed { reason, retryable: false };
                 let result = AttemptResult { end, outputs: BTreeMap::new(), usage };
                 self.move_run(active, run, pipeline::Event::AttemptEnded { attempt, result }, Some(id)).await
