@@ -78,7 +78,7 @@ async fn print_step(
         print_text(&answer.text, prefix);
         let more = !answer.text.is_empty();
         offset = answer.next;
-        if answer.complete && !more || (!follow && !more) {
+        if !more && (answer.complete || !follow) {
             return Ok(());
         }
         if !more {

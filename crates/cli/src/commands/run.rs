@@ -58,7 +58,7 @@ pub(crate) async fn run(global: &Global, args: RunArgs) -> Result<ExitCode, Fail
         serving.stop().await;
     }
     let ended = result.map_err(|error| Failure::user(windlass_control::chain(&error)))?;
-    Ok(ExitCode::from(u8::try_from(ended.code()).unwrap_or(1)))
+    Ok(ExitCode::from(ended.code()))
 }
 
 /// The tracking door of a server.

@@ -140,6 +140,7 @@ fn bad_files_are_rejected_with_their_reason_and_the_rest_goes_on() {
 #[test]
 fn a_file_that_grows_is_waited_for() {
     let place = place();
+    place.write("dataset.yaml", head("Dataset", "flights") + &DATASET.replace("settle: 100ms", "settle: 3s"));
     let _up = place.up(&["."]);
     let bytes = good(1);
     let mut file = std::fs::File::create(place.path("data/slow.parquet")).unwrap();

@@ -90,7 +90,9 @@ fn disturbed(victims: Victims) -> Place {
                     for shim in place.shims() {
                         let steps = children(shim);
                         kill(shim);
-                        steps.into_iter().for_each(|step| drop(kill_process_group(step, Signal::KILL)));
+                        for step in steps {
+                            let _ = kill_process_group(step, Signal::KILL);
+                        }
                     }
                     up = place.up(&[]);
                 }

@@ -39,7 +39,7 @@ fn a_published_template_stays_usable_and_never_changes() {
 fn an_environment_says_how_much_runs_at_once() {
     let place = Place::of(&[
         ("e.yaml", &(head("Environment", "local") + "spec: {type: local, maxParallel: 1}\n")),
-        ("p.yaml", &pipeline("p", "", &["a", "b"].map(|name| hold(name)).each_ref().map(String::as_str))),
+        ("p.yaml", &pipeline("p", "", &["a", "b"].map(hold).each_ref().map(String::as_str))),
     ]);
     let _up = place.up(&[".", "--max-parallel", "8"]);
     place.run(&["start", "p"]).fine();
