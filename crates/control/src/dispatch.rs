@@ -23,8 +23,7 @@ pub(crate) async fn run(control: Control) {
         // Those that are being carried out already never take the places of others.
         let under_way = u32::try_from(in_flight.lock().await.len()).unwrap_or(u32::MAX);
         let limit = under_way.saturating_add(AT_ONCE);
-        let pending =
-            control.inner.store.read(move |tx| Box::pin(async move { tx.outbox_pending(limit).await })).await;
+        let pending = control.inner.store.read(move |tx| Box::pin(async move { tx.outbox_pending(limit).await })).await;
         match pending {
             Ok(actions) => {
                 for action in actions {

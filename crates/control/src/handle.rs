@@ -7,8 +7,8 @@ use windlass_kinds::{
     AttemptId, EventId, Kind, Name, PipelineRunId,
     manifest::{InputSource, PipelineSpec, Spec, TriggerSource, TriggerSpec},
     record::{
-        Actor, AttemptEnd, AttemptResult, Cause, DatasetVersion, DatasetVersionState, Event, EventBody, FrozenDataset, LedgerKind, PipelineRun,
-        PipelineRunState, Revision, TriggerFacts, TriggerState,
+        Actor, AttemptEnd, AttemptResult, Cause, DatasetVersion, DatasetVersionState, Event, EventBody, FrozenDataset,
+        LedgerKind, PipelineRun, PipelineRunState, Revision, TriggerFacts, TriggerState,
     },
 };
 use windlass_plan::{
@@ -228,9 +228,7 @@ impl Control {
             Idle::Busy(_) | Idle::List(_) => false,
         };
         let mut commit = Commit { next_epoch: true, ..self.answer(id) };
-        if quiet
-            && let Some((revision, spec, trigger)) = self.next_idle_trigger().await?
-        {
+        if quiet && let Some((revision, spec, trigger)) = self.next_idle_trigger().await? {
             self.consult(active, &mut commit, &revision, &spec, &trigger, id, &idle_facts()).await?;
         }
         self.begin_all(active, commit).await
@@ -484,7 +482,8 @@ impl Control {
             let subject = format!("trigger {}/{name}", run.pipeline);
             let body = serde_json::json!({"open": true, "reason": reason});
             commit.ledger(&run.project, &Actor::system(), LedgerKind::Breaker, subject, &body);
-            self.inner.notice(format!("{}: {reason}", run.pipeline));
+            let pipeline = &run.pipeline;
+            self.inner.notice(format!("{pipeline}: {reason}; `windlass reset {pipeline} {name}` lets it go on"));
         }
         Ok(())
     }

@@ -65,7 +65,8 @@ impl Control {
                 .map(|file| FileEntry { path: file.path.clone(), digest: file.digest.clone(), size: file.size })
                 .collect();
             let (manifest, size) = model::package(self.inner.blobs.as_ref(), &files, BTreeMap::new()).await?;
-            let mut references: Vec<_> = model::contents(self.inner.blobs.as_ref(), &manifest).await?.into_iter().collect();
+            let mut references: Vec<_> =
+                model::contents(self.inner.blobs.as_ref(), &manifest).await?.into_iter().collect();
             references.push(manifest.clone());
             let run_text = tracking_run.as_ref().map_or("", |run| run.as_str());
             commit.versions.push(DeclaredVersion {
