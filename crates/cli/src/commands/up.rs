@@ -4,10 +4,13 @@ use std::{path::Path, process::ExitCode, time::Duration};
 
 use tokio::signal::unix::{SignalKind, signal};
 use windlass_control::{Change, Control};
-use windlass_kinds::record::{PipelineRun, PipelineRunState};
+use windlass_kinds::{
+    Kind,
+    record::{DatasetVersion, DatasetVersionState, PipelineRun, PipelineRunState},
+};
 use windlass_store::RunQuery;
 
-use super::apply::apply_paths;
+use super::{apply::apply_paths, get::dataset_table};
 use crate::{
     args::{Global, ServeArgs, UpArgs},
     data_folder::DataFolder,
@@ -134,11 +137,15 @@ async fn closing(control: &Control, serving: &Serving) -> Result<Vec<String>, Fa
                 let mut runs = Vec::new();
                 let mut models = Vec::new();
                 let mut open = Vec::new();
+                let mut rejected = Vec::new();
                 for project in tx.projects().await? {
                     let query = RunQuery { pipeline: None, active_only: false, limit: 10_000 };
                     runs.extend(tx.pipeline_runs(&project, &query).await?);
                     for model in tx.registered_models(&project).await? {
                         models.extend(tx.model_versions_of(&project, &model.name).await?);
+                    }
+                    for dataset in tx.revisions_current(Some(&project), Some(Kind::Dataset)).await? {
+                        rejected.extend(tx.dataset_versions(&project, &dataset.name).await?);
                     }
                     open.extend(tx.trigger_states(&project).await?.into_iter().filter_map(
                         |(pipeline, trigger, state)| {
@@ -147,12 +154,13 @@ async fn closing(control: &Control, serving: &Serving) -> Result<Vec<String>, Fa
                         },
                     ));
                 }
-                Ok((runs, models, open))
+                rejected.retain(|version: &DatasetVersion| version.state == DatasetVersionState::Rejected);
+                Ok((runs, models, open, rejected))
             })
         })
         .await
         .map_err(serving::store_failure)?;
-    let (mut runs, models, open) = read;
+    let (mut runs, models, open, rejected) = read;
     runs.sort_by_key(|run: &PipelineRun| (run.created_at, run.number));
     let mut table = Table::new(&["run", "state", "took", "cause", "reason"]);
     for run in &runs {
@@ -172,6 +180,9 @@ async fn closing(control: &Control, serving: &Serving) -> Result<Vec<String>, Fa
             table.row([format!("{}@{}", version.model, version.version), view::bytes(version.size), tags.join(" ")]);
         }
         crate::view::out!("\n{}", table.text());
+    }
+    if !rejected.is_empty() {
+        crate::view::out!("\n{}", dataset_table(&rejected).text());
     }
     crate::view::out!("\n{} runs, {} model versions, http://{}", runs.len(), models.len(), serving.address);
     let mut reasons: Vec<String> = runs
