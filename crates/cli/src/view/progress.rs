@@ -18,6 +18,9 @@ use crate::commands::get::what_changed;
 /// How much of a log's end is read for its last line, in bytes.
 const TAIL: usize = 4096;
 
+/// How many steps of a run stay in the tree after their end; of more, only those that run are shown.
+const KEPT: usize = 24;
+
 /// Shows progress on standard error.
 pub(crate) struct Progress {
     control: Control,
@@ -28,6 +31,8 @@ pub(crate) struct Progress {
 struct RunView {
     run: PipelineRun,
     bar: Option<ProgressBar>,
+    /// The lowest line of the run's tree.
+    last: Option<ProgressBar>,
     steps: HashMap<StepRunId, StepView>,
 }
 
@@ -96,8 +101,12 @@ impl Progress {
             self.say(&format!("{:<14} {}", run.display_name(), run.cause.text));
         }
         let bar = self.bars.as_ref().map(|bars| bar(bars, None, &run.display_name()));
-        let view =
-            self.runs.entry(run.id.clone()).or_insert_with(|| RunView { run: run.clone(), bar, steps: HashMap::new() });
+        let view = self.runs.entry(run.id.clone()).or_insert_with(|| RunView {
+            run: run.clone(),
+            last: bar.clone(),
+            bar,
+            steps: HashMap::new(),
+        });
         if let Some(bar) = &view.bar {
             bar.set_message(run.reason.clone());
         }
@@ -108,7 +117,8 @@ impl Progress {
         let Some(view) = self.runs.get_mut(&step.run) else { return };
         let title = format!("{}/{}", view.run.display_name(), step.display_name());
         let before = view.steps.get(&step.id).map(|known| known.step.state);
-        let shown = matches!(step.state, StepState::Preparing | StepState::Ready | StepState::Running);
+        let kept = view.steps.len() <= KEPT;
+        let shown = step.state != StepState::Waiting && (kept || !step.state.is_final());
         let entry = view.steps.entry(step.id.clone()).or_insert_with(|| StepView {
             step: step.clone(),
             bar: None,
@@ -118,13 +128,19 @@ impl Progress {
         entry.step = step.clone();
         match (&self.bars, &entry.bar) {
             (Some(bars), None) if shown => {
-                entry.bar = Some(bar(bars, view.bar.as_ref(), &format!("  {}", step.display_name())));
+                let bar = bar(bars, view.last.as_ref(), &format!("  {}", step.display_name()));
+                view.last = Some(bar.clone());
+                entry.bar = Some(bar);
             }
-            (_, Some(bar)) if step.state.is_final() => bar.finish_and_clear(),
             _ => {}
         }
         if let Some(bar) = &entry.bar {
             bar.set_message(format!("{} {}", word(step.state), step.reason));
+            match (step.state.is_final(), kept) {
+                (false, _) => {}
+                (true, true) => bar.finish(),
+                (true, false) => bar.finish_and_clear(),
+            }
         }
         // A step is told when it moves to something new that people care about.
         let told = match step.state {
