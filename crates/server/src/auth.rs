@@ -23,7 +23,11 @@ use windlass_kinds::{
     record::{Actor, AttemptState},
 };
 
-use crate::{AppState, error::ApiError, principal::{AttemptContext, Principal}};
+use crate::{
+    AppState,
+    error::ApiError,
+    principal::{AttemptContext, Principal},
+};
 
 /// How long an answer of the store about a token is believed.
 const REMEMBER: Duration = Duration::from_secs(2);
@@ -86,14 +90,22 @@ fn check_door(state: &AppState, headers: &HeaderMap, uri: &Uri) -> Result<(), Ap
     let name = host_name(&host);
     let known = is_loopback_name(&name) || state.settings.hosts.iter().any(|known| known.eq_ignore_ascii_case(&name));
     if !known {
-        return Err(ApiError::new(StatusCode::FORBIDDEN, "host", format!("this server does not answer for host `{name}`"))
-            .hint("use the address it listens at, or start it with --host NAME"));
+        return Err(ApiError::new(
+            StatusCode::FORBIDDEN,
+            "host",
+            format!("this server does not answer for host `{name}`"),
+        )
+        .hint("use the address it listens at, or start it with --host NAME"));
     }
     if let Some(origin) = headers.get(header::ORIGIN) {
         let origin = origin.to_str().unwrap_or("");
         let same = origin.split_once("://").is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(&host));
         if !same {
-            return Err(ApiError::new(StatusCode::FORBIDDEN, "origin", "requests from pages of another site are refused"));
+            return Err(ApiError::new(
+                StatusCode::FORBIDDEN,
+                "origin",
+                "requests from pages of another site are refused",
+            ));
         }
     }
     Ok(())
@@ -108,7 +120,8 @@ fn host_name(host: &str) -> String {
 }
 
 fn is_loopback_name(name: &str) -> bool {
-    name.eq_ignore_ascii_case("localhost") || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    name.eq_ignore_ascii_case("localhost")
+        || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 async fn principal(state: &AppState, headers: &HeaderMap) -> Result<Principal, ApiError> {
@@ -191,11 +204,7 @@ async fn attempt_principal(state: &AppState, token: &str) -> Result<Option<Princ
         role: Role::Contributor,
         project: attempt.project.clone(),
         any_project: false,
-        attempt: Some(AttemptContext {
-            attempt: attempt.id,
-            step_run: attempt.step_run,
-            run: attempt.tracking_run,
-        }),
+        attempt: Some(AttemptContext { attempt: attempt.id, step_run: attempt.step_run, run: attempt.tracking_run }),
     }))
 }
 
@@ -210,7 +219,9 @@ mod tests {
 
     #[test]
     fn host_names_lose_port_and_brackets() {
-        for (host, name) in [("localhost:7070", "localhost"), ("[::1]:7070", "::1"), ("127.0.0.1", "127.0.0.1"), ("", "")] {
+        for (host, name) in
+            [("localhost:7070", "localhost"), ("[::1]:7070", "::1"), ("127.0.0.1", "127.0.0.1"), ("", "")]
+        {
             assert_eq!(host_name(host), name);
         }
         assert!(is_loopback_name("LocalHost") && is_loopback_name("::1") && is_loopback_name("127.9.9.9"));

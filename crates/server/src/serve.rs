@@ -46,11 +46,16 @@ pub async fn serve(
     state: AppState,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
-    axum::serve(tokio_nodelay(listener), router(state)).with_graceful_shutdown(shutdown).await.map_err(ServeError::Serve)
+    axum::serve(tokio_nodelay(listener), router(state))
+        .with_graceful_shutdown(shutdown)
+        .await
+        .map_err(ServeError::Serve)
 }
 
 /// Answers leave at once: a client on a kept connection never waits for Nagle's algorithm.
-fn tokio_nodelay(listener: TcpListener) -> axum::serve::TapIo<TcpListener, impl FnMut(&mut tokio::net::TcpStream) + Send + 'static> {
+fn tokio_nodelay(
+    listener: TcpListener,
+) -> axum::serve::TapIo<TcpListener, impl FnMut(&mut tokio::net::TcpStream) + Send + 'static> {
     use axum::serve::ListenerExt;
     listener.tap_io(|stream| {
         if let Err(error) = stream.set_nodelay(true) {
