@@ -4,12 +4,12 @@
 //! and then looks at everything; a wake-up too many costs a little time, one too few nothing but the poll interval.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::{Mutex, Notify, broadcast};
@@ -96,7 +96,12 @@ pub(crate) struct Inner {
     pub(crate) idle: AtomicBool,
     /// Ends that executors reported and that are not in the inbox yet.
     pub(crate) ends: Arc<Ends>,
+    /// What people were told not long ago.
+    pub(crate) told: std::sync::Mutex<HashMap<String, Instant>>,
 }
+
+/// How long people are not told the same again.
+const TELL_AGAIN: Duration = Duration::from_secs(60);
 
 /// Counts ends on their way into the inbox.
 #[derive(Default)]
@@ -160,6 +165,7 @@ impl Control {
             stopping: AtomicBool::new(false),
             idle: AtomicBool::new(false),
             ends: Arc::default(),
+            told: std::sync::Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -350,7 +356,16 @@ impl Inner {
         Ok(())
     }
 
+    /// Tells people something, once: trouble that goes on is told again after [`TELL_AGAIN`], not at each try.
     pub(crate) fn notice(&self, text: String) {
+        {
+            let mut told = self.told.lock().expect("not poisoned");
+            told.retain(|_, at| at.elapsed() < TELL_AGAIN);
+            if told.contains_key(&text) {
+                return;
+            }
+            told.insert(text.clone(), Instant::now());
+        }
         tracing::warn!("{text}");
         let _ = self.changes.send(Change::Notice(text));
     }

@@ -195,6 +195,11 @@ fn a_disk_that_fills_while_steps_run_goes_on_once_there_is_room() {
     let detail = place.ended("p-1");
     assert_eq!(detail["run"]["state"], "succeeded", "{detail}\n{}", up.log());
     assert_eq!(place.read("begun"), "x\n");
+    // Told once, not at each try.
+    let log = up.log();
+    let notes: Vec<&str> = log.lines().filter(|line| line.starts_with("note:")).collect();
+    let distinct: std::collections::BTreeSet<&str> = notes.iter().copied().collect();
+    assert_eq!(notes.len(), distinct.len(), "{log}");
 }
 
 /// Shifts the clock of whoever loads it by what a mapped file says, in seconds: setting the machine's own would need
