@@ -78,6 +78,20 @@ impl Store {
         Ok(Self { engine })
     }
 
+    /// Opens a store that is there, to look at it, also where it cannot be written: a copy on a read-only disk, say. Then
+    /// every write answers [`StoreError::Closed`], and a schema that is not up to date is [`StoreError::ReadOnly`].
+    pub async fn open_to_look(url: &StoreUrl) -> Result<Self, StoreError> {
+        if let StoreUrl::Sqlite(path) = url {
+            std::fs::metadata(path).map_err(|source| StoreError::Open { path: path.clone(), source })?;
+        }
+        match (Self::open(url).await, url) {
+            (Err(StoreError::ReadOnly), StoreUrl::Sqlite(path)) => {
+                Ok(Self { engine: Engine::Sqlite(SqliteStore::open_to_read(path).await?) })
+            }
+            (opened, _) => opened,
+        }
+    }
+
     /// Runs `work` in a write transaction; the answer comes when the commit is on disk.
     ///
     /// `work` may be run again (PostgreSQL could not order it among others, or a member of its group failed), so it

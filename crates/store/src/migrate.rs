@@ -53,6 +53,12 @@ pub(crate) async fn sqlite(connection: &mut SqliteConnection) -> Result<(), Stor
     Ok(())
 }
 
+/// Returns whether nothing is missing; refuses a database that is ahead of us.
+pub(crate) async fn is_current(connection: &mut SqliteConnection) -> Result<bool, StoreError> {
+    let newest: i64 = sqlx::query(NEWEST).fetch_one(connection).await?.try_get(0)?;
+    Ok(missing(newest)?.is_empty())
+}
+
 /// Applies what is missing, within the caller's transaction; servers that start together take turns.
 pub(crate) async fn postgres(connection: &mut PgConnection) -> Result<(), StoreError> {
     // The key is arbitrary: "windlass" in ASCII.

@@ -50,34 +50,34 @@ enum Message {
 impl SqliteStore {
     pub(crate) async fn open(path: &Path) -> Result<Self, StoreError> {
         prepare_folder(path)?;
-        let options = SqliteConnectOptions::new()
-            .filename(path)
+        let options = options(path)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT)
-            // As in PostgreSQL.
-            .pragma("case_sensitive_like", "ON")
-            .pragma("journal_size_limit", "67108864")
-            .statement_cache_capacity(512)
-            .disable_statement_logging();
+            .pragma("journal_size_limit", "67108864");
         let mut connection = options.clone().thread_name(|_| "store-writer".to_owned()).connect().await?;
         migrate::sqlite(&mut connection).await?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(READERS)
-            .test_before_acquire(false)
-            .max_lifetime(None)
-            .connect_lazy_with(
-                options
-                    .create_if_missing(false)
-                    .pragma("query_only", "ON")
-                    .thread_name(|number| format!("store-reader-{number}")),
-            );
+        let readers = readers(options.create_if_missing(false));
         let (jobs, queue) = mpsc::channel(QUEUE);
         let tx = Tx { connection: Connection::Writer(Box::new(connection)) };
         let writer = tokio::spawn(Writer { tx, queue, closing: false }.run());
         Ok(Self { readers, jobs, writer: Arc::new(Mutex::new(Some(writer))) })
+    }
+
+    /// Opens a file that cannot be written, with a schema that is ours already; there is no writer.
+    pub(crate) async fn open_to_read(path: &Path) -> Result<Self, StoreError> {
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        // Closed in good order, all is in the file, and SQLite need not make the files beside it that it shares a log by.
+        let whole = std::fs::metadata(log).map_or(true, |log| log.len() == 0);
+        let options = options(path).read_only(true).immutable(whole);
+        let mut connection = options.clone().connect().await?;
+        if !migrate::is_current(&mut connection).await? {
+            return Err(StoreError::ReadOnly);
+        }
+        let (jobs, _) = mpsc::channel(1);
+        Ok(Self { readers: readers(options), jobs, writer: Arc::default() })
     }
 
     pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
@@ -118,6 +118,25 @@ impl SqliteStore {
             let _ = writer.await;
         }
     }
+}
+
+/// What every connection has.
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(BUSY_TIMEOUT)
+        // As in PostgreSQL.
+        .pragma("case_sensitive_like", "ON")
+        .statement_cache_capacity(512)
+        .disable_statement_logging()
+}
+
+fn readers(options: SqliteConnectOptions) -> SqlitePool {
+    SqlitePoolOptions::new()
+        .max_connections(READERS)
+        .test_before_acquire(false)
+        .max_lifetime(None)
+        .connect_lazy_with(options.pragma("query_only", "ON").thread_name(|number| format!("store-reader-{number}")))
 }
 
 /// Makes the folder and finds out early whether files can be written in it, in clearer words than SQLite's.

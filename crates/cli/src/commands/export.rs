@@ -27,10 +27,12 @@ pub(crate) async fn run(global: &Global, args: ExportArgs) -> Result<ExitCode, F
                 text.parse().map_err(|error| Failure::user_because("the database is not understood", error))?
             }
         };
-        let store = Store::open(&url).await.map_err(store_failure)?;
+        let store = Store::open_to_look(&url).await.map_err(store_failure)?;
         let blobs = FolderStore::open(folder.path().join("blobs"))
             .map_err(|error| Failure::user_because("the content store cannot be read", error))?;
-        export_canonical(&store, &blobs).await.map_err(|error| Failure::ours("the state cannot be exported", error))?
+        let exported = export_canonical(&store, &blobs).await;
+        store.close().await;
+        exported.map_err(|error| Failure::ours("the state cannot be exported", error))?
     };
     let text = serde_json::to_string_pretty(&value).expect("JSON values serialize");
     crate::view::out!("{text}");

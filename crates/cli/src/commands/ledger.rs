@@ -70,12 +70,12 @@ async fn verify(global: &Global, checkpoint: Option<&Path>, database: Option<&st
         None => StoreUrl::Sqlite(folder.path().join("windlass.db")),
         Some(text) => text.parse().map_err(|error| Failure::user_because("the database is not understood", error))?,
     };
-    let store = Store::open(&url).await.map_err(store_failure)?;
+    let store = Store::open_to_look(&url).await.map_err(store_failure)?;
     let blobs = folder.path().join("blobs");
     let hash = move |digest: &Digest| hash_blob(&blobs, digest);
-    let report = ledger::verify(&folder.path().join("ledger"), Some(&store), kept.as_deref(), Some(&hash))
-        .await
-        .map_err(|error| Failure::user_because("the ledger cannot be read", error))?;
+    let report = ledger::verify(&folder.path().join("ledger"), Some(&store), kept.as_deref(), Some(&hash)).await;
+    store.close().await;
+    let report = report.map_err(|error| Failure::user_because("the ledger cannot be read", error))?;
     view::show(global.output, &report, || print(&report));
     Ok(if report.damage.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }

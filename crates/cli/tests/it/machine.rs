@@ -35,6 +35,8 @@ fn a_second_server_over_the_same_folder() {
     // The first goes on.
     place.run(&["get"]).fine();
     assert_eq!(up.stop(Signal::INT), 0);
+    // All is in one file then, for whoever copies that.
+    assert!(!place.data().join("windlass.db-wal").exists());
     assert!(!place.data().join("server.json").exists());
     place.run(&["get"]).says(1, &["no server runs over", "windlass up"]);
 }
@@ -60,6 +62,12 @@ fn a_data_folder_that_is_something_else() {
     let place = Place::of(&[(".windlass/windlass.db", "this is no database, however long it may be, and never was")]);
     place.run(&["up", "--listen", "127.0.0.1:0"]).says(1, &["database"]);
     assert_eq!(place.read(".windlass/windlass.db"), "this is no database, however long it may be, and never was");
+    let place = Place::new();
+    fs::create_dir(place.data()).unwrap();
+    for words in [&["export", "--canonical"][..], &["ledger", "verify"]] {
+        place.run(words).says(1, &["windlass.db", "No such file"]);
+    }
+    assert_eq!(listing(place.data()), Vec::new());
     let place = Place::new();
     for words in [&["get"][..], &["export", "--canonical"], &["ledger", "verify"], &["logs", "a-1"]] {
         let said = place.run(words);
@@ -125,14 +133,26 @@ fn a_folder_that_is_read_only() {
     place.write("model.yaml", head("Model", "m") + "spec: {}\n");
     let up = place.up(&["."]);
     assert_eq!(up.stop(Signal::INT), 0);
+    let calm = place.export();
     disk.remount("ro");
     place.run(&["up", "--listen", "127.0.0.1:0"]).says(1, &["the data folder", "Read-only file system", "--data-dir"]);
-    for words in [&["export", "--canonical"][..], &["ledger", "verify"]] {
-        place.run(words).says(1, &["read-only", "--data-dir"]);
-    }
+    // Looking takes no writing.
+    assert_eq!(place.export(), calm);
+    place.run(&["ledger", "verify"]).fine();
     disk.remount("rw");
     let _up = place.up(&[]);
     assert_eq!(place.json(&["get", "models"]).as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn a_folder_that_a_crash_left_can_be_looked_at_where_nothing_can_be_written() {
+    let Some(disk) = Tmpfs::mount("size=32m") else { return };
+    let place = Place::with_data(&disk.data());
+    place.write("model.yaml", head("Model", "m") + "spec: {}\n");
+    place.up(&["."]).kill();
+    disk.remount("ro");
+    // The files beside the database are there, so that even this can be looked at.
+    assert!(place.export().contains("Model/m"));
 }
 
 #[test]
