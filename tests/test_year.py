@@ -5,14 +5,13 @@ import re
 import pytest
 from conftest import ROOT
 from place import Place
+from shorten import shorten
 
 pytestmark = pytest.mark.year
 
 
 def test_the_year(place: Place):
-    # In place, as a newcomer does it; the datasets lie beside the manifests, so a copy keeps the checkout clean.
-    from shorten import shorten
-
+    # A copy, because datasets lie beside their manifests and the checkout has to stay clean; nothing in it is shorter.
     shorten(place.folder / "flights", months=12, sample=1.0)
     assert (place.folder / "flights/pipeline-train.yaml").read_text() == (
         ROOT / "examples/flights/pipeline-train.yaml"
