@@ -89,7 +89,7 @@ fn lints() -> Result<()> {
 
 /// All tests of all crates. `CI` makes a test that would skip for want of something fail instead: the set-up saw to it.
 fn units() -> Result<()> {
-    shell::show(shell::cargo().args(["test", "--workspace", "--locked", "--quiet"]).env("CI", "1"))
+    shell::show(shell::cargo().args(["test", "--workspace", "--locked", "--quiet", "--no-fail-fast"]).env("CI", "1"))
 }
 
 fn release() -> Result<()> {

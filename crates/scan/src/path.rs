@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn paths_stay_inside() {
-        for good in ["a", "a/b.txt", "..a/b..", "...", "a b/ü", "2013-01.parquet", "a:b", "ab:/c", "100%", "%zz"] {
+        for good in ["a", "a/b.txt", "..a/b..", "...", "a b/ü", "2013-01.parquet", "ab:c", "ab:/c", "100%", "%zz"] {
             assert_eq!(check_relative_path(good), Ok(()), "{good}");
             assert_eq!(check_encoded_path(good), Ok(()), "{good}");
         }
