@@ -87,7 +87,13 @@ async fn build(
             arguments.push("--require-hashes");
         }
         arguments.push(&lock);
-        let outcome = uv.run(&arguments, within, Some(held), progress).await?;
+        let mut outcome = uv.run(&arguments, within, Some(held), progress).await?;
+        if !outcome.is_success && outcome.words.contains("no version of") {
+            // The lock names what the index had a moment ago: what uv remembers of it is older than the lock.
+            progress("the index is asked anew for what the lock names");
+            arguments.push("--refresh");
+            outcome = uv.run(&arguments, within, Some(held), progress).await?;
+        }
         if !outcome.is_success {
             return Err(failure::of_uv("install the Python packages", &outcome.words));
         }
