@@ -1,0 +1,9 @@
+//! The data plane: models answering requests.
+//!
+//! [`model`] reads a logged model and asks it for predictions, [`protocol`] turns requests into tables and tables into
+//! answers, and [`model_server`] is the process that holds one loaded model. This crate does not know SQL, Kubernetes,
+//! or why a version serves.
+
+pub mod model;
+pub mod model_server;
+pub mod protocol;

@@ -1,0 +1,1 @@
+//! A logged model as a function from tables to tables.
