@@ -23,6 +23,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, name: "records", sql: include_str!("../schema/0001_records.sql") },
     Migration { number: 2, name: "tracking", sql: include_str!("../schema/0002_tracking.sql") },
     Migration { number: 3, name: "verdicts", sql: include_str!("../schema/0003_verdicts.sql") },
+    Migration { number: 4, name: "endpoints", sql: include_str!("../schema/0004_endpoints.sql") },
 ];
 
 const TABLE: &str =
