@@ -2,7 +2,8 @@
 //!
 //! Everything that leaves this machine over HTTP goes through a [`Client`], so that what must hold for all of it holds
 //! in one place: who may be spoken to ([`Zone`]), proxies and certificates of the place we run in, time-outs, retries of
-//! what may be asked twice, and caps on what comes back. What is fetched, and why, is not known here.
+//! what may be asked twice, and caps on what comes back. Servers of ours on this machine are spoken to through a
+//! [`SocketClient`]. What is fetched, and why, is not known here.
 
 mod address;
 mod client;
@@ -10,6 +11,7 @@ mod error;
 mod request;
 mod response;
 mod settings;
+mod socket;
 mod url;
 mod zone;
 
@@ -20,5 +22,6 @@ pub use request::Request;
 pub use reqwest::{Method, StatusCode, header};
 pub use response::Response;
 pub use settings::Settings;
+pub use socket::{SocketClient, SocketError};
 pub use url::mask;
 pub use zone::Zone;

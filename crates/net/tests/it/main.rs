@@ -3,4 +3,5 @@
 mod download;
 mod exchange;
 mod server;
+mod socket;
 mod zones;
