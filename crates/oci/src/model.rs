@@ -6,13 +6,19 @@
 
 mod media;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use serde::{Deserialize, Serialize};
-use windlass_kinds::{Digest, canonical, record::FileEntry};
+use windlass_kinds::{
+    Digest, canonical,
+    record::{FileEntry, TreeFile},
+};
 
 use self::media::{format_of, media_type};
-use crate::{BlobError, BlobStore, helpers, path::is_within};
+use crate::{BlobError, BlobStore, TreeError, helpers, path::is_within, tree};
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const ARTIFACT: &str = "application/vnd.cncf.model.manifest.v1+json";
@@ -143,6 +149,16 @@ pub async fn files(store: &dyn BlobStore, manifest: &Digest) -> Result<Vec<FileE
     }
     files.sort_unstable();
     Ok(files)
+}
+
+/// Lays the files of a packed model out under the folder `into`, as [`crate::checkout`] does with a tree.
+pub async fn checkout(store: &dyn BlobStore, manifest: &Digest, into: &Path) -> Result<(), TreeError> {
+    let files = files(store, manifest).await?;
+    let files: Vec<TreeFile> = files
+        .into_iter()
+        .map(|FileEntry { path, digest, size }| TreeFile { path, digest, size, executable: false })
+        .collect();
+    tree::lay_out(store, manifest, &files, into).await
 }
 
 /// Returns every digest a packed model consists of: its manifest, its config and its files.

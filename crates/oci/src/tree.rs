@@ -17,6 +17,7 @@ use windlass_kinds::{
 };
 
 pub use self::checkout::checkout;
+pub(crate) use self::checkout::lay_out;
 use crate::{BlobError, BlobStore, TreeError, helpers};
 
 /// Files that are hashed and written at the same time; enough to overlap their waits for the disk.

@@ -21,10 +21,20 @@ use crate::{BlobError, BlobStore, TreeError, path::is_within};
 /// followed.
 pub async fn checkout(store: &dyn BlobStore, tree: &Digest, into: &Path) -> Result<(), TreeError> {
     let Tree { files } = read_tree(store, tree).await?;
-    check(&files).map_err(|(path, problem)| TreeError::Unsafe { tree: tree.clone(), path, problem })?;
+    lay_out(store, tree, &files, into).await
+}
+
+/// Lays out `files`, which `content` says are there, as [`checkout`] does; those of one folder should stand together.
+pub(crate) async fn lay_out(
+    store: &dyn BlobStore,
+    content: &Digest,
+    files: &[TreeFile],
+    into: &Path,
+) -> Result<(), TreeError> {
+    check(files).map_err(|(path, problem)| TreeError::Unsafe { tree: content.clone(), path, problem })?;
     make_folder(into)?;
     let mut made = "";
-    for file in &files {
+    for file in files {
         // Sorted paths: files of one folder mostly stand together.
         if let Some((folder, _)) = file.path.rsplit_once('/')
             && folder != made
@@ -33,7 +43,7 @@ pub async fn checkout(store: &dyn BlobStore, tree: &Digest, into: &Path) -> Resu
             made = folder;
         }
     }
-    stream::iter(&files)
+    stream::iter(files)
         .map(|file| place(store, file, into.join(&file.path)))
         .buffer_unordered(AT_ONCE)
         .try_collect::<()>()

@@ -59,6 +59,13 @@ async fn a_model_is_a_manifest_over_its_files() {
     turned.sort();
     assert_eq!(model::files(&store, &digest).await.unwrap(), turned);
     assert_eq!(model::contents(&store, &digest).await.unwrap().len(), 5);
+
+    let into = tempfile::tempdir().unwrap();
+    model::checkout(&store, &digest, &into.path().join("model")).await.unwrap();
+    for (path, text) in [("model.onnx", "weights"), ("MLmodel", "flavors: {}"), ("code/train.py", "pass")] {
+        assert_eq!(std::fs::read_to_string(into.path().join("model").join(path)).unwrap(), text);
+    }
+    assert!(model::checkout(&store, &digest, &into.path().join("model")).await.is_err(), "nothing is overwritten");
 }
 
 #[tokio::test]
