@@ -1,8 +1,9 @@
 //! Datasets: listing their folders, reading their files, and measuring them against expectations.
 //!
-//! The files belong to others and stay where they are; nothing here writes. [`list`] says what is there, [`Settling`]
+//! The files belong to others and stay where they are; nothing here writes to them. [`list`] says what is there, [`Settling`]
 //! which of it is written to its end, [`judge`] what one file holds and which expectations it fails, and [`assemble`]
-//! which versions follow. Reading is synchronous, in bounded memory whatever the bytes claim, and never panics. This
+//! which versions follow. [`table`] holds whole columns in memory,
+//! for what is measured over them. Reading is synchronous, in bounded memory whatever the bytes claim, and never panics. This
 //! crate does not know what a verdict is, who asked, or where versions are kept.
 
 mod assemble;
@@ -10,6 +11,7 @@ mod format;
 mod judge;
 mod listing;
 mod settle;
+pub mod table;
 
 pub use assemble::{Assembled, assemble, observed};
 pub use judge::{JudgeError, Judged, judge};

@@ -20,31 +20,15 @@ const RECORD_MAX: usize = 16 << 20;
 const FIELDS_MAX: usize = 65_536;
 
 /// Feeds `checks` with the rows of `file` and returns how many there are.
-pub(super) fn read(mut file: &File, checks: &mut Checks<'_>) -> Result<u64, Unreadable> {
-    file.rewind().map_err(Unreadable::System)?;
-    let mut records = Records::new(file);
-    let Some(header) = records.next()? else {
-        return Err(Unreadable::Bytes("no header line".to_owned()));
-    };
-    let names = (0..header.len()).map(|index| header.field(index).map(str::to_owned)).collect::<Option<Vec<_>>>();
-    let Some(names) = names else {
-        return Err(Unreadable::Bytes("a header line that is not UTF-8".to_owned()));
-    };
-    let width = names.len();
+pub(super) fn read(file: &File, checks: &mut Checks<'_>) -> Result<u64, Unreadable> {
+    let (names, mut rows) = open(file)?;
     if checks.is_first_reading() {
         let found: Vec<FoundColumn> =
             names.into_iter().map(|name| FoundColumn { name, family: Family::Untyped }).collect();
         checks.columns(&found);
     }
     let slots: Vec<_> = checks.slots().iter().map(|slot| (slot.column, slot.wanted())).collect();
-    let mut rows = 0;
-    while let Some(record) = records.next()? {
-        rows += 1;
-        let place = Place { row: rows, line: Some(record.line) };
-        if record.len() != width {
-            let found = record.len();
-            return Err(Unreadable::Bytes(format!("{place} with {found} fields; the header has {width}")));
-        }
+    while let Some((place, record)) = rows.next()? {
         checks.start_keys(1);
         for (slot, (column, wanted)) in slots.iter().enumerate() {
             let lossy;
@@ -59,11 +43,47 @@ pub(super) fn read(mut file: &File, checks: &mut Checks<'_>) -> Result<u64, Unre
         }
         checks.end_keys(place);
     }
-    Ok(rows)
+    Ok(rows.count)
+}
+
+/// Starts at the beginning of `file`. Returns the names in its header line, and its rows.
+pub(crate) fn open(mut file: &File) -> Result<(Vec<String>, Rows<'_>), Unreadable> {
+    file.rewind().map_err(Unreadable::System)?;
+    let mut records = Records::new(file);
+    let Some(header) = records.next()? else {
+        return Err(Unreadable::Bytes("no header line".to_owned()));
+    };
+    let names = (0..header.len()).map(|index| header.field(index).map(str::to_owned)).collect::<Option<Vec<_>>>();
+    let Some(names) = names else {
+        return Err(Unreadable::Bytes("a header line that is not UTF-8".to_owned()));
+    };
+    let width = names.len();
+    Ok((names, Rows { records, width, count: 0 }))
+}
+
+/// The records below a header, all as wide as it.
+pub(crate) struct Rows<'f> {
+    records: Records<'f>,
+    width: usize,
+    count: u64,
+}
+
+impl Rows<'_> {
+    /// Returns the next row and where it stands; none at the end.
+    pub(crate) fn next(&mut self) -> Result<Option<(Place, Record<'_>)>, Unreadable> {
+        let Some(record) = self.records.next()? else { return Ok(None) };
+        self.count += 1;
+        let place = Place { row: self.count, line: Some(record.line) };
+        if record.len() != self.width {
+            let (found, width) = (record.len(), self.width);
+            return Err(Unreadable::Bytes(format!("{place} with {found} fields; the header has {width}")));
+        }
+        Ok(Some((place, record)))
+    }
 }
 
 /// One record, borrowed.
-struct Record<'a> {
+pub(crate) struct Record<'a> {
     output: &'a [u8],
     ends: &'a [usize],
     /// The line on which it ends, from 1.
@@ -80,7 +100,8 @@ impl<'a> Record<'a> {
         &self.output[start..self.ends[index]]
     }
 
-    fn field(&self, index: usize) -> Option<&'a str> {
+    /// Returns a field; none where it is not UTF-8.
+    pub(crate) fn field(&self, index: usize) -> Option<&'a str> {
         str::from_utf8(self.bytes(index)).ok()
     }
 }

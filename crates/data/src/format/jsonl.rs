@@ -23,8 +23,7 @@ const DEPTH_MAX: usize = 64;
 const EXTRA_MAX: usize = 1000;
 
 /// Feeds `checks` with the rows of `file` and returns how many there are.
-pub(super) fn read(mut file: &File, checks: &mut Checks<'_>) -> Result<u64, Unreadable> {
-    file.rewind().map_err(Unreadable::System)?;
+pub(super) fn read(file: &File, checks: &mut Checks<'_>) -> Result<u64, Unreadable> {
     let first_reading = checks.is_first_reading();
     if first_reading {
         checks.columns_by_row();
@@ -32,6 +31,44 @@ pub(super) fn read(mut file: &File, checks: &mut Checks<'_>) -> Result<u64, Unre
     let slots: Vec<_> = checks.slots().iter().map(|slot| (slot.name.to_owned(), slot.wanted())).collect();
     let known: BTreeSet<String> = checks.known_columns().into_iter().map(str::to_owned).collect();
     let mut extra: BTreeSet<String> = BTreeSet::new();
+    let rows = objects(file, |place, object| {
+        checks.start_keys(1);
+        for (slot, (name, wanted)) in slots.iter().enumerate() {
+            let written;
+            let cell = match object.get(name) {
+                None => Cell::Null,
+                Some(value) => {
+                    checks.present(slot);
+                    match cell(value, *wanted) {
+                        Some(cell) => cell,
+                        None => {
+                            written = short(value);
+                            Cell::Misfit(&written)
+                        }
+                    }
+                }
+            };
+            checks.see(slot, &cell, place, 0);
+        }
+        checks.end_keys(place);
+        if first_reading && checks.refuses_extra_columns() && extra.len() < EXTRA_MAX {
+            extra.extend(object.keys().filter(|name| !known.contains(*name)).cloned());
+        }
+        Ok(())
+    })?;
+    if first_reading {
+        let extra: Vec<&str> = extra.iter().map(String::as_str).collect();
+        checks.extra_columns(&extra);
+    }
+    Ok(rows)
+}
+
+/// Reads `file` from its beginning and calls `see` with each object and where it stands. Returns how many there are.
+pub(crate) fn objects(
+    mut file: &File,
+    mut see: impl FnMut(Place, &Map<String, Value>) -> Result<(), Unreadable>,
+) -> Result<u64, Unreadable> {
+    file.rewind().map_err(Unreadable::System)?;
     let mut reader = BufReader::with_capacity(1 << 16, file);
     let mut buffer = Vec::new();
     let (mut rows, mut line) = (0, 0_u64);
@@ -40,7 +77,7 @@ pub(super) fn read(mut file: &File, checks: &mut Checks<'_>) -> Result<u64, Unre
         buffer.clear();
         let read = reader.by_ref().take(LINE_MAX as u64 + 1).read_until(b'\n', &mut buffer);
         match read {
-            Ok(0) => break,
+            Ok(0) => return Ok(rows),
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                 return Err(Unreadable::Bytes(format!("line {line}: {error}")));
@@ -64,39 +101,12 @@ pub(super) fn read(mut file: &File, checks: &mut Checks<'_>) -> Result<u64, Unre
             ))
         })?;
         rows += 1;
-        let place = Place { row: rows, line: Some(line) };
-        checks.start_keys(1);
-        for (slot, (name, wanted)) in slots.iter().enumerate() {
-            let written;
-            let cell = match object.get(name) {
-                None => Cell::Null,
-                Some(value) => {
-                    checks.present(slot);
-                    match cell(value, *wanted) {
-                        Some(cell) => cell,
-                        None => {
-                            written = short(value);
-                            Cell::Misfit(&written)
-                        }
-                    }
-                }
-            };
-            checks.see(slot, &cell, place, 0);
-        }
-        checks.end_keys(place);
-        if first_reading && checks.refuses_extra_columns() && extra.len() < EXTRA_MAX {
-            extra.extend(object.keys().filter(|name| !known.contains(*name)).cloned());
-        }
+        see(Place { row: rows, line: Some(line) }, &object)?;
     }
-    if first_reading {
-        let extra: Vec<&str> = extra.iter().map(String::as_str).collect();
-        checks.extra_columns(&extra);
-    }
-    Ok(rows)
 }
 
 /// Reads one value as the type `wanted`; none where it is of another.
-fn cell(value: &Value, wanted: ColumnType) -> Option<Cell<'_>> {
+pub(crate) fn cell(value: &Value, wanted: ColumnType) -> Option<Cell<'_>> {
     match (value, wanted) {
         (Value::Null, _) => Some(Cell::Null),
         (Value::Bool(value), ColumnType::Boolean) => Some(Cell::Boolean(*value)),
@@ -115,7 +125,7 @@ fn cell(value: &Value, wanted: ColumnType) -> Option<Cell<'_>> {
 }
 
 /// The value as it stands in the file, short enough to keep.
-fn short(value: &Value) -> String {
+pub(crate) fn short(value: &Value) -> String {
     match value {
         Value::Array(items) => format!("an array of {}", items.len()),
         Value::Object(members) => format!("an object of {}", members.len()),

@@ -3,10 +3,10 @@
 //! A reader answers with the number of rows, or with why the file cannot be read; the bytes may be anything. It
 //! allocates by caps of its own, never by what the bytes claim.
 
-mod csv;
-mod jsonl;
-mod parquet;
-mod text;
+pub(crate) mod csv;
+pub(crate) mod jsonl;
+pub(crate) mod parquet;
+pub(crate) mod text;
 
 use std::{fs::File, io};
 

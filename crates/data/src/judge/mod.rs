@@ -22,9 +22,9 @@ use windlass_kinds::{
 };
 
 pub(crate) use self::{
-    cell::{Cell, Family, FoundColumn},
+    cell::{Cell, Family, FoundColumn, shown},
     checks::Checks,
-    column::Place,
+    column::{Place, listed},
 };
 use crate::{
     ListedFile,

@@ -5,3 +5,4 @@ mod hostile;
 mod parquet_rules;
 mod pyarrow;
 mod support;
+mod table;

@@ -12,6 +12,7 @@ mod header;
 mod inflate;
 mod meaning;
 mod pages;
+mod whole;
 
 use std::{
     fs::File,
@@ -26,6 +27,7 @@ use parquet::{
     file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData},
 };
 
+pub(crate) use self::whole::{ColumnSink, read_columns};
 use self::{
     column::Column,
     meaning::Meaning,
@@ -51,10 +53,14 @@ const MAGIC: [u8; 4] = *b"PAR1";
 
 /// Feeds `checks` with the rows of `file` and returns how many there are.
 pub(super) fn read(file: &File, size: u64, checks: &mut Checks<'_>) -> Result<u64, Unreadable> {
+    guarded(file, |file| read_file(file, size, checks))
+}
+
+/// Calls `read` and takes a panic for what it is: bytes that the decoders do not expect.
+fn guarded<T>(file: &File, read: impl FnOnce(&Arc<File>) -> Result<T, String>) -> Result<T, Unreadable> {
     let file = Arc::new(file.try_clone().map_err(Unreadable::System)?);
     // Decoders index into what they decode; on damaged bytes they may panic instead of answering.
-    let read = catch_unwind(AssertUnwindSafe(|| read_file(&file, size, checks)));
-    match read {
+    match catch_unwind(AssertUnwindSafe(|| read(&file))) {
         Ok(read) => read.map_err(Unreadable::Bytes),
         Err(panic) => {
             let words = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
