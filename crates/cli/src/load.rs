@@ -190,7 +190,13 @@ fn missing_folder(one: &Parsed, all: &[Parsed]) -> Option<Finding> {
     let folder = base_of(&one.file).join(spec.uri.strip_prefix("file://").unwrap_or(&spec.uri));
     let is_written = all.iter().any(|other| match &other.manifest.spec {
         Spec::Pipeline(pipeline) => pipeline.steps.iter().any(|step| step.writes.contains(&one.manifest.name)),
-        Spec::Project(_) | Spec::Environment(_) | Spec::JobTemplate(_) | Spec::Dataset(_) | Spec::Model(_) => false,
+        Spec::Project(_)
+        | Spec::Environment(_)
+        | Spec::JobTemplate(_)
+        | Spec::Dataset(_)
+        | Spec::Model(_)
+        | Spec::Endpoint(_)
+        | Spec::Monitor(_) => false,
     });
     if folder.is_dir() || spec.uri.contains("://") && !spec.uri.starts_with("file://") || is_written {
         return None;

@@ -15,7 +15,7 @@ use std::{
 use tokio::sync::{Mutex, Notify, broadcast};
 use windlass_kinds::{
     AttemptId, EventId, Micros, Name, PipelineRunId,
-    record::{Action, Actor, AttemptResult, DatasetVersion, Event, EventBody, PipelineRun, StepRun},
+    record::{Action, ActionBody, Actor, AttemptResult, DatasetVersion, Event, EventBody, PipelineRun, StepRun},
 };
 use windlass_oci::BlobStore;
 use windlass_store::{Store, StoreError};
@@ -422,10 +422,13 @@ pub(crate) fn end_identity(attempt: &AttemptId) -> String {
 
 fn started_attempt(action: &Action) -> Option<AttemptId> {
     match &action.body {
-        windlass_kinds::record::ActionBody::StartAttempt { attempt } => Some(attempt.clone()),
-        windlass_kinds::record::ActionBody::Prepare { .. } | windlass_kinds::record::ActionBody::StopAttempt { .. } => {
-            None
-        }
+        ActionBody::StartAttempt { attempt } => Some(attempt.clone()),
+        ActionBody::Prepare { .. }
+        | ActionBody::StopAttempt { .. }
+        | ActionBody::Judge { .. }
+        | ActionBody::Serve { .. }
+        | ActionBody::Unserve { .. }
+        | ActionBody::Observe { .. } => None,
     }
 }
 

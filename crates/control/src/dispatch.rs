@@ -56,7 +56,12 @@ pub(crate) async fn run(control: Control) {
 fn waits_for_its_start(action: &Action, in_flight: &BTreeSet<String>) -> bool {
     match &action.body {
         ActionBody::StopAttempt { attempt } => in_flight.contains(&start_key(attempt)),
-        ActionBody::Prepare { .. } | ActionBody::StartAttempt { .. } => false,
+        ActionBody::Prepare { .. }
+        | ActionBody::StartAttempt { .. }
+        | ActionBody::Judge { .. }
+        | ActionBody::Serve { .. }
+        | ActionBody::Unserve { .. }
+        | ActionBody::Observe { .. } => false,
     }
 }
 
@@ -96,6 +101,10 @@ async fn carry_out(control: &Control, action: Action) {
             control.inner.executor.cancel(attempt).await;
             done(control, action, None).await;
         }
+        ActionBody::Judge { .. }
+        | ActionBody::Serve { .. }
+        | ActionBody::Unserve { .. }
+        | ActionBody::Observe { .. } => done(control, action, None).await,
     }
 }
 

@@ -37,7 +37,13 @@ impl Control {
                 let limit = usize::try_from(spec.max_parallel?).unwrap_or(usize::MAX);
                 Some(((revision.project, revision.name), limit))
             }
-            Spec::Project(_) | Spec::JobTemplate(_) | Spec::Dataset(_) | Spec::Model(_) | Spec::Pipeline(_) => None,
+            Spec::Project(_)
+            | Spec::JobTemplate(_)
+            | Spec::Dataset(_)
+            | Spec::Model(_)
+            | Spec::Pipeline(_)
+            | Spec::Endpoint(_)
+            | Spec::Monitor(_) => None,
         });
         Ok(limits.collect())
     }

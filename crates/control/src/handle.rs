@@ -109,6 +109,9 @@ impl Control {
                     None => Ok(self.inner.commit(self.answer(&id)).await?),
                 }
             }
+            EventBody::Judged { .. } | EventBody::Served { .. } | EventBody::Observed { .. } => {
+                Ok(self.inner.commit(self.answer(&id)).await?)
+            }
         }
     }
 
@@ -253,6 +256,7 @@ impl Control {
                     condition::eval_trigger(condition, &idle_facts(), state.fired.saturating_add(1)).unwrap_or(false)
                 });
                 let left = holds
+                    && self.taken(&revision.project, trigger).await?.is_none()
                     && times.is_none_or(|times| state.fired < times)
                     && state.open.is_none()
                     && state.held.is_none();
@@ -309,7 +313,8 @@ impl Control {
             commit.ledger(project, actor, LedgerKind::Breaker, subject, &serde_json::json!({"open": false}));
             let now = commit.now;
             let held = state.held.clone();
-            let (state, outcome) = trigger::held(spec_trigger, &state, now);
+            let taken = self.taken(project, spec_trigger).await?;
+            let (state, outcome) = trigger::held(spec_trigger, &state, taken, now);
             commit.project(project);
             self.settle_outcome(
                 active,
@@ -339,7 +344,8 @@ impl Control {
         facts: &TriggerFacts,
     ) -> Result<(), ControlError> {
         let state = self.trigger_state(revision, &trigger.name).await?;
-        let (state, outcome) = trigger::decide(trigger, &state, facts, event, commit.now);
+        let taken = self.taken(&revision.project, trigger).await?;
+        let (state, outcome) = trigger::decide(trigger, &state, facts, event, taken, commit.now);
         self.settle_outcome(active, commit, revision, spec, trigger, Some(event.clone()), state, Some(outcome)).await
     }
 
@@ -514,5 +520,6 @@ fn dataset_facts(version: &DatasetVersion) -> TriggerFacts {
         added: version.added.clone(),
         changed: version.changed.clone(),
         removed: version.removed.clone(),
+        breach: None,
     }
 }

@@ -23,6 +23,7 @@ mod moves;
 mod objects;
 mod requests;
 mod timers;
+mod unless;
 mod versions;
 mod watch;
 mod why;

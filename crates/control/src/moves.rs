@@ -140,7 +140,11 @@ impl Control {
             }
         }
         for body in &gathered.actions {
-            commit.actions.push(Action { key: action_key(body), project: project.clone(), body: body.clone() });
+            commit.actions.push(Action {
+                key: action_key(project, body),
+                project: project.clone(),
+                body: body.clone(),
+            });
         }
         for (key, entry) in &gathered.cache_puts {
             commit.cache.push((project.clone(), key.clone(), entry.clone()));
@@ -222,12 +226,16 @@ pub(crate) fn start_key(attempt: &windlass_kinds::AttemptId) -> String {
     format!("start/{attempt}")
 }
 
-/// Returns the idempotency key of an action.
-fn action_key(body: &ActionBody) -> String {
+/// Returns the idempotency key of an action. Names are told apart by project; ids need no project.
+pub(crate) fn action_key(project: &windlass_kinds::Name, body: &ActionBody) -> String {
     match body {
         ActionBody::Prepare { step_run, round } => format!("prepare/{step_run}/{round}"),
         ActionBody::StartAttempt { attempt } => start_key(attempt),
         ActionBody::StopAttempt { attempt } => format!("stop/{attempt}"),
+        ActionBody::Judge { model, run, round } => format!("judge/{run}/{round}/{model}"),
+        ActionBody::Serve { endpoint, number } => format!("serve/{project}/{endpoint}/{number}"),
+        ActionBody::Unserve { endpoint } => format!("unserve/{project}/{endpoint}"),
+        ActionBody::Observe { monitor, dataset, version } => format!("observe/{project}/{monitor}/{dataset}/{version}"),
     }
 }
 

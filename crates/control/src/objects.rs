@@ -6,7 +6,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use windlass_kinds::{
     Digest, Kind, Name, ObjectRef,
-    manifest::{InputSource, Manifest, PipelineSpec, Resolved, Spec, TriggerSource},
+    manifest::{
+        EndpointSpec, InputSource, Manifest, ModelRef, MonitorSpec, PipelineSpec, Resolved, Spec, TriggerSource,
+        WindowSpec,
+    },
     record::{Actor, LedgerKind, PipelineRun, Revision},
 };
 use windlass_plan::diff::{self, ChangeAction, Plan};
@@ -197,7 +200,13 @@ async fn changes_published(tx: &mut Tx, manifest: &Manifest) -> Result<Option<Co
     let history = tx.revision_history(&manifest.project, manifest.kind(), &manifest.name).await?;
     let changed = history.iter().any(|revision| match &revision.manifest.spec {
         Spec::JobTemplate(published) => published.version == spec.version && published.defaults != spec.defaults,
-        Spec::Project(_) | Spec::Environment(_) | Spec::Dataset(_) | Spec::Model(_) | Spec::Pipeline(_) => false,
+        Spec::Project(_)
+        | Spec::Environment(_)
+        | Spec::Dataset(_)
+        | Spec::Model(_)
+        | Spec::Pipeline(_)
+        | Spec::Endpoint(_)
+        | Spec::Monitor(_) => false,
     });
     Ok(changed.then(|| {
         ControlError::Refused(format!(
@@ -218,10 +227,7 @@ pub fn users_of(current: &[Revision], project: &Name, object: &ObjectRef) -> Vec
         })
         .filter(|revision| match (&revision.manifest.spec, object.kind) {
             (_, Kind::Project) => true,
-            (Spec::Pipeline(spec), _) => names(spec).contains(object),
-            (Spec::Project(_) | Spec::Environment(_) | Spec::JobTemplate(_) | Spec::Dataset(_) | Spec::Model(_), _) => {
-                false
-            }
+            (spec, _) => names(spec).contains(object),
         })
         .map(|revision| format!("{}/{}", revision.kind, revision.name))
         .collect();
@@ -229,16 +235,50 @@ pub fn users_of(current: &[Revision], project: &Name, object: &ObjectRef) -> Vec
     users
 }
 
-/// Returns the objects that a pipeline names.
-fn names(spec: &PipelineSpec) -> Vec<ObjectRef> {
+/// Returns the objects that a manifest names.
+fn names(spec: &Spec) -> Vec<ObjectRef> {
+    match spec {
+        Spec::Pipeline(spec) => pipeline_names(spec),
+        Spec::Endpoint(spec) => endpoint_names(spec),
+        Spec::Monitor(spec) => monitor_names(spec),
+        Spec::Project(_) | Spec::Environment(_) | Spec::JobTemplate(_) | Spec::Dataset(_) | Spec::Model(_) => {
+            Vec::new()
+        }
+    }
+}
+
+fn endpoint_names(spec: &EndpointSpec) -> Vec<ObjectRef> {
+    let labels = spec.labels.iter().map(|labels| ObjectRef::new(Kind::Dataset, labels.dataset.clone()));
+    model_name(&spec.model).into_iter().chain(labels).collect()
+}
+
+fn monitor_names(spec: &MonitorSpec) -> Vec<ObjectRef> {
+    let dataset = match &spec.window {
+        WindowSpec::Version(dataset) => Some(ObjectRef::new(Kind::Dataset, dataset.clone())),
+        WindowSpec::Rows(_) | WindowSpec::Time { .. } => None,
+    };
+    [ObjectRef::new(Kind::Endpoint, spec.endpoint.clone())].into_iter().chain(dataset).collect()
+}
+
+/// Returns the manifest of a model; models of other names have none.
+fn model_name(reference: &ModelRef) -> Option<ObjectRef> {
+    Some(ObjectRef::new(Kind::Model, reference.model.parse().ok()?))
+}
+
+fn pipeline_names(spec: &PipelineSpec) -> Vec<ObjectRef> {
     let mut named: BTreeMap<(Kind, Name), ()> = BTreeMap::new();
     let mut add = |kind, name: &Name| {
         named.insert((kind, name.clone()), ());
     };
     add(Kind::Environment, &spec.environment);
     for trigger in &spec.triggers {
-        if let TriggerSource::Dataset(name) = &trigger.source {
-            add(Kind::Dataset, name);
+        match &trigger.source {
+            TriggerSource::Dataset(name) => add(Kind::Dataset, name),
+            TriggerSource::Monitor(name) => add(Kind::Monitor, name),
+            TriggerSource::Idle { .. } | TriggerSource::Cron { .. } => {}
+        }
+        if let Some(model) = trigger.unless.as_ref().and_then(model_name) {
+            add(Kind::Model, &model.name);
         }
     }
     for step in &spec.steps {

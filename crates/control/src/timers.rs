@@ -40,7 +40,8 @@ impl Control {
                     Some(until) if until > now => sooner(until),
                     Some(_) => {
                         let event = state.held.as_ref().map(|held| held.event.clone());
-                        let (settled, outcome) = trigger::held(spec_trigger, &state, now);
+                        let taken = self.taken(&revision.project, spec_trigger).await?;
+                        let (settled, outcome) = trigger::held(spec_trigger, &state, taken, now);
                         let mut commit = Commit::at(now);
                         self.settle_outcome(active, &mut commit, revision, spec, spec_trigger, event, settled, outcome)
                             .await?;

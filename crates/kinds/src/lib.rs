@@ -9,12 +9,15 @@ pub mod filter;
 mod finding;
 mod ids;
 pub mod manifest;
+mod measure;
 mod names;
 pub mod record;
+mod text;
 mod time;
 
 pub use digest::{Algorithm, Digest, DigestError, Hasher};
 pub use finding::{Finding, Position, Severity};
 pub use ids::{AttemptId, EventId, ExperimentId, LoggedModelId, PipelineRunId, RunId, StepRunId, TokenId};
+pub use measure::{DriftMeasure, Measure, MeasureError};
 pub use names::{Kind, KindError, NAME_MAX, Name, NameError, ObjectRef};
 pub use time::{Micros, Span, SpanError};

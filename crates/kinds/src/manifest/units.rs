@@ -73,8 +73,8 @@ fn decimal(text: &str) -> Option<(u128, bool)> {
     Some((u128::from(whole.parse::<u64>().ok()?) * 1000 + places, exact))
 }
 
-/// Writes an amount of memory with the largest suffix that is exact; reads back to the same.
-pub(super) fn write_memory(bytes: u64) -> String {
+/// Writes an amount of bytes with the largest suffix that is exact; reads back to the same.
+pub(super) fn write_bytes(bytes: u64) -> String {
     let fits =
         SUFFIXES.iter().filter(|(_, size)| bytes >= *size && bytes.is_multiple_of(*size)).max_by_key(|(_, size)| *size);
     match fits {
@@ -104,7 +104,7 @@ mod tests {
             ("7", 7, "7"),
         ] {
             assert_eq!(memory(text), Ok(bytes), "{text}");
-            assert_eq!(write_memory(bytes), written);
+            assert_eq!(write_bytes(bytes), written);
             assert_eq!(memory(written), Ok(bytes));
         }
     }

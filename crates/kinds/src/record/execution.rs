@@ -360,6 +360,9 @@ pub struct TriggerState {
     pub asked_at: Option<Micros>,
     /// Runs that failed in a row.
     pub failures: u32,
+    /// Runs in a row that ended well and whose model versions took no alias.
+    #[serde(default)]
+    pub without_improvement: u32,
     /// Why the breaker is open, where it is: it then waits for a person.
     pub open: Option<String>,
     /// The newest event that could not be acted on yet; an older one gives way to it.
@@ -384,7 +387,7 @@ pub struct HeldEvent {
 pub struct TriggerFacts {
     /// One line for people: `dataset arrivals version 3 (added 2013-03.parquet)`.
     pub text: String,
-    /// For a dataset: its version's number.
+    /// For a dataset, and for a monitor whose window is a dataset's version: the version's number.
     pub version: Option<u32>,
     /// For a dataset: how many files the version has.
     pub files: Option<u32>,
@@ -396,4 +399,22 @@ pub struct TriggerFacts {
     pub changed: Vec<String>,
     /// For a dataset: the paths removed.
     pub removed: Vec<String>,
+    /// For a monitor: what was crossed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breach: Option<BreachFacts>,
+}
+
+/// What a trigger knows of a crossed threshold.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BreachFacts {
+    /// The monitor.
+    pub monitor: Name,
+    /// The measure: `mae`, `psi:temp`.
+    pub measure: String,
+    /// Its value.
+    pub value: f64,
+    /// The bound it crossed, in the measure's unit.
+    pub threshold: f64,
+    /// The window, for people: `arrivals version 5`.
+    pub window: String,
 }

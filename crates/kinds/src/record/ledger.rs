@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::{
     AttemptId, Digest, EventId, Micros, Name, PipelineRunId, StepRunId, canonical,
-    record::{Actor, AttemptResult},
+    record::{Actor, AttemptResult, Evidence, Observation},
 };
 
 /// An entry of the inbox: something happened or was asked for.
@@ -101,6 +101,29 @@ pub enum EventBody {
         /// How.
         result: AttemptResult,
     },
+    /// The versions of a model were measured for its gates.
+    Judged {
+        /// The registered model.
+        model: String,
+        /// The pipeline run whose candidates they are; none where a person asked.
+        run: Option<PipelineRunId>,
+        /// What was measured, one a version and gate.
+        evidence: Vec<Evidence>,
+    },
+    /// An endpoint's revision answers, or could not be started.
+    Served {
+        /// The endpoint.
+        endpoint: Name,
+        /// The revision.
+        number: u32,
+        /// Nothing, or why not, in one line for people.
+        outcome: Result<(), String>,
+    },
+    /// A monitor looked at a window.
+    Observed {
+        /// What it saw; its breaches are not judged yet.
+        observation: Observation,
+    },
 }
 
 /// Why an environment could not be resolved.
@@ -143,6 +166,36 @@ pub enum ActionBody {
     StopAttempt {
         /// The attempt.
         attempt: AttemptId,
+    },
+    /// Measure a run's candidates for the gates of their model; answers with [`EventBody::Judged`].
+    Judge {
+        /// The registered model.
+        model: String,
+        /// The run.
+        run: PipelineRunId,
+        /// Counts tries, so that a retry has its own key.
+        round: u32,
+    },
+    /// Start a revision of an endpoint beside the one before and switch to it; answers with [`EventBody::Served`].
+    Serve {
+        /// The endpoint.
+        endpoint: Name,
+        /// The revision.
+        number: u32,
+    },
+    /// Stop serving an endpoint.
+    Unserve {
+        /// The endpoint.
+        endpoint: Name,
+    },
+    /// Measure the window of a dataset's version; answers with [`EventBody::Observed`].
+    Observe {
+        /// The monitor.
+        monitor: Name,
+        /// The dataset.
+        dataset: Name,
+        /// The version.
+        version: u32,
     },
 }
 
@@ -198,6 +251,12 @@ pub enum LedgerKind {
     Access,
     /// A trigger's breaker opened or was closed.
     Breaker,
+    /// A model version was judged; the body is the [`super::Verdict`].
+    Verdict,
+    /// An endpoint's revision answered, failed or was retired; the body is the [`super::EndpointRevision`].
+    EndpointRevision,
+    /// A monitor saw a threshold crossed; the body is the [`super::Observation`].
+    Observation,
 }
 
 impl LedgerKind {
@@ -216,6 +275,9 @@ impl LedgerKind {
             Self::Alias => "alias",
             Self::Access => "access",
             Self::Breaker => "breaker",
+            Self::Verdict => "verdict",
+            Self::EndpointRevision => "endpoint-revision",
+            Self::Observation => "observation",
         }
     }
 }

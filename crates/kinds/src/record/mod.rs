@@ -5,15 +5,21 @@
 //! empty, or old digests change.
 
 mod data;
+mod endpoint;
+mod evidence;
 mod execution;
 mod ledger;
 mod model;
 mod object;
+mod observation;
 mod tracking;
 
 pub use data::*;
+pub use endpoint::*;
+pub use evidence::*;
 pub use execution::*;
 pub use ledger::*;
 pub use model::*;
 pub use object::*;
+pub use observation::*;
 pub use tracking::*;

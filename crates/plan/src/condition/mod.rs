@@ -1,9 +1,9 @@
 //! Conditions: expressions in CEL (the Common Expression Language) over a handful of variables.
 //!
-//! A trigger's condition sees `version` (number, files, rows, added, changed, removed) and `trigger` (count); a step's
-//! `when` sees `params`. The language has no loops but the macros over lists, and here these do not nest, so that an
-//! expression of bounded size ends in bounded time. An expression that cannot be evaluated is an error, never `false`
-//! in silence.
+//! A trigger's condition sees `version` (number, files, rows, added, changed, removed) and `trigger` (count, and of a
+//! monitor: monitor, measure, value, threshold, window); a step's `when` sees `params`. The language has no loops but
+//! the macros over lists, and here these do not nest, so that an expression of bounded size ends in bounded time. An
+//! expression that cannot be evaluated is an error, never `false` in silence.
 
 mod limits;
 
@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use cel::{Context, ExecutionError, Program, Value as CelValue, objects::Key};
 use serde_json::Value;
-use windlass_kinds::record::TriggerFacts;
+use windlass_kinds::record::{BreachFacts, TriggerFacts};
 
 /// The longest expression, in bytes.
 pub const EXPRESSION_MAX: usize = 1024;
@@ -69,7 +69,7 @@ pub fn check(expression: &str) -> Result<(), ConditionError> {
 pub fn eval_trigger(expression: &str, facts: &TriggerFacts, count: u32) -> Result<bool, ConditionError> {
     let program = compile(expression, &TRIGGER_VARIABLES)?;
     // No `..`: a new fact must be offered here or this stops compiling.
-    let TriggerFacts { text: _, version, files, rows, added, changed, removed } = facts;
+    let TriggerFacts { text: _, version, files, rows, added, changed, removed, breach } = facts;
     let number = |value: Option<u64>| {
         value.map_or(CelValue::Null, |value| i64::try_from(value).map_or(CelValue::UInt(value), CelValue::Int))
     };
@@ -85,7 +85,24 @@ pub fn eval_trigger(expression: &str, facts: &TriggerFacts, count: u32) -> Resul
         ("changed", paths(changed)),
         ("removed", paths(removed)),
     ]);
-    let trigger = map([("count", CelValue::Int(count.into()))]);
+    let (monitor, measure, value, threshold, window) = match breach {
+        Some(BreachFacts { monitor, measure, value, threshold, window }) => (
+            CelValue::from(monitor.as_str()),
+            CelValue::from(measure.as_str()),
+            CelValue::Float(*value),
+            CelValue::Float(*threshold),
+            CelValue::from(window.as_str()),
+        ),
+        None => (CelValue::Null, CelValue::Null, CelValue::Null, CelValue::Null, CelValue::Null),
+    };
+    let trigger = map([
+        ("count", CelValue::Int(count.into())),
+        ("monitor", monitor),
+        ("measure", measure),
+        ("value", value),
+        ("threshold", threshold),
+        ("window", window),
+    ]);
     answer(&program, [("version", version), ("trigger", trigger)])
 }
 

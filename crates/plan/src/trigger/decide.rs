@@ -18,6 +18,7 @@ pub(super) fn decide(
     state: &TriggerState,
     facts: &TriggerFacts,
     event: &EventId,
+    taken: Option<u32>,
     now: Micros,
 ) -> (TriggerState, Outcome) {
     let mut state = refreshed(state, now);
@@ -26,13 +27,18 @@ pub(super) fn decide(
         Some(older) if older.event != *event => joined(&older.facts, facts),
         Some(_) | None => facts.clone(),
     };
-    settle(spec, state, facts, event.clone(), now)
+    settle(spec, state, facts, event.clone(), taken, now)
 }
 
-pub(super) fn held(spec: &TriggerSpec, state: &TriggerState, now: Micros) -> (TriggerState, Option<Outcome>) {
+pub(super) fn held(
+    spec: &TriggerSpec,
+    state: &TriggerState,
+    taken: Option<u32>,
+    now: Micros,
+) -> (TriggerState, Option<Outcome>) {
     let mut state = refreshed(state, now);
     let Some(HeldEvent { event, facts, reason: _, until: _ }) = state.held.take() else { return (state, None) };
-    let (state, outcome) = settle(spec, state, facts, event, now);
+    let (state, outcome) = settle(spec, state, facts, event, taken, now);
     (state, Some(outcome))
 }
 
@@ -67,6 +73,31 @@ pub(super) fn ended(
     }
 }
 
+pub(super) fn improved(
+    spec: &TriggerSpec,
+    state: &TriggerState,
+    improved: bool,
+    now: Micros,
+) -> (TriggerState, Option<String>) {
+    let mut state = refreshed(state, now);
+    if improved {
+        state.without_improvement = 0;
+        return (state, None);
+    }
+    state.without_improvement = state.without_improvement.saturating_add(1);
+    let reached = spec.max_without_improvement.is_some_and(|most| state.without_improvement >= most);
+    if !reached || state.open.is_some() {
+        return (state, None);
+    }
+    let runs = match state.without_improvement {
+        1 => "a run".to_owned(),
+        runs => format!("{runs} runs in a row"),
+    };
+    let reason = format!("trigger {} stopped after {runs} made no better version; it waits for a person", spec.name);
+    state.open = Some(reason.clone());
+    (state, Some(reason))
+}
+
 /// Returns the state as of `now`: starts of the last day, none of them later than now, and the last one in any case.
 fn refreshed(state: &TriggerState, now: Micros) -> TriggerState {
     let mut state = state.clone();
@@ -89,9 +120,10 @@ fn settle(
     mut state: TriggerState,
     facts: TriggerFacts,
     event: EventId,
+    taken: Option<u32>,
     now: Micros,
 ) -> (TriggerState, Outcome) {
-    let outcome = rules(spec, &state, &facts, now);
+    let outcome = rules(spec, &state, &facts, taken, now);
     state.held = match &outcome {
         Outcome::Fire { .. } => {
             state.fired = state.fired.saturating_add(1);
@@ -104,14 +136,27 @@ fn settle(
     (state, outcome)
 }
 
-fn rules(spec: &TriggerSpec, state: &TriggerState, facts: &TriggerFacts, now: Micros) -> Outcome {
+fn rules(spec: &TriggerSpec, state: &TriggerState, facts: &TriggerFacts, taken: Option<u32>, now: Micros) -> Outcome {
     // No `..`: a new rule of a trigger must be asked here or this stops compiling.
-    let TriggerSpec { name: _, source, condition, cool_down, max_per_day, breaker: _, parameters } = spec;
+    let TriggerSpec {
+        name: _,
+        source,
+        condition,
+        cool_down,
+        max_per_day,
+        breaker: _,
+        max_without_improvement: _,
+        unless,
+        parameters,
+    } = spec;
     let count = state.fired.saturating_add(1);
     if let Some(times) = times(source)
         && state.fired >= times
     {
         return Outcome::Ignore { reason: format!("it has started all {times} of its runs") };
+    }
+    if let (Some(alias), Some(version)) = (unless, taken) {
+        return Outcome::Ignore { reason: format!("{alias} is there: version {version}") };
     }
     if let Some(expression) = condition {
         match condition::eval_trigger(expression, facts, count) {
@@ -133,7 +178,7 @@ fn rules(spec: &TriggerSpec, state: &TriggerState, facts: &TriggerFacts, now: Mi
 
 fn times(source: &TriggerSource) -> Option<u32> {
     match source {
-        TriggerSource::Dataset(_) => None,
+        TriggerSource::Dataset(_) | TriggerSource::Monitor(_) => None,
         TriggerSource::Idle { times } | TriggerSource::Cron { times, .. } => *times,
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! The answer follows from what the trigger says, what is remembered of it, the event and the time. What cannot start
 //! yet is held with a reason and an instant to look again; a newer event takes the place of a held one, and brings
-//! along the files that the older one had added, so that none is passed over. Runs that fail in a row open the
-//! breaker: the trigger then waits for a person and says so once.
+//! along the files that the older one had added, so that none is passed over. Runs that fail in a row, or that make no
+//! better version, open the breaker: the trigger then waits for a person and says so once.
 //!
 //! The clock may be set back. Starts that seem to lie in the future count as if they were now, so that nothing waits
 //! longer than its own rule says.
@@ -48,20 +48,29 @@ pub enum Outcome {
     },
 }
 
-/// Decides about an event. The state returned takes the place of the one given, whatever the outcome.
+/// Decides about an event. `taken` is the version that the alias of [`TriggerSpec::unless`] points at now; `None`
+/// where it points at nothing, and where the trigger names no alias. The state returned takes the place of the one
+/// given, whatever the outcome.
 pub fn decide(
     spec: &TriggerSpec,
     state: &TriggerState,
     facts: &TriggerFacts,
     event: &EventId,
+    taken: Option<u32>,
     now: Micros,
 ) -> (TriggerState, Outcome) {
-    decide::decide(spec, state, facts, event, now)
+    decide::decide(spec, state, facts, event, taken, now)
 }
 
-/// Decides again about a held event, when its time has come or a person acted; `None` where nothing is held.
-pub fn held(spec: &TriggerSpec, state: &TriggerState, now: Micros) -> (TriggerState, Option<Outcome>) {
-    decide::held(spec, state, now)
+/// Decides again about a held event, when its time has come or a person acted; `None` where nothing is held. `taken`
+/// as in [`decide`].
+pub fn held(
+    spec: &TriggerSpec,
+    state: &TriggerState,
+    taken: Option<u32>,
+    now: Micros,
+) -> (TriggerState, Option<Outcome>) {
+    decide::held(spec, state, taken, now)
 }
 
 /// Returns when to look at a held event again; `None` where nothing is held, or where it waits for a person. An
@@ -76,9 +85,20 @@ pub fn ended(spec: &TriggerSpec, state: &TriggerState, succeeded: bool, now: Mic
     decide::ended(spec, state, succeeded, now)
 }
 
+/// Takes note that the candidates of a run this trigger started were judged: whether one of them took an alias. The
+/// text, where there is one, says that the breaker opened for want of improvement; it is given once.
+pub fn improved(
+    spec: &TriggerSpec,
+    state: &TriggerState,
+    improved: bool,
+    now: Micros,
+) -> (TriggerState, Option<String>) {
+    decide::improved(spec, state, improved, now)
+}
+
 /// Closes the breaker: a person looked at it. What is held stays held; ask [`held`] next.
 pub fn reset(state: TriggerState) -> TriggerState {
-    TriggerState { failures: 0, open: None, ..state }
+    TriggerState { failures: 0, without_improvement: 0, open: None, ..state }
 }
 
 #[cfg(test)]

@@ -54,11 +54,17 @@ fn fill_text(text: &str, facts: &TriggerFacts, count: u32) -> Value {
 
 /// Returns a fact by the name it has in a manifest.
 fn fact(name: &str, facts: &TriggerFacts, count: u32) -> Option<Value> {
+    let breach = facts.breach.as_ref();
     match name {
         "trigger.count" => Some(json!(count)),
         "trigger.added" => Some(json!(facts.added)),
         "trigger.version" => Some(json!(facts.version)),
         "trigger.text" => Some(json!(facts.text)),
+        "trigger.monitor" => Some(json!(breach.map(|breach| &breach.monitor))),
+        "trigger.measure" => Some(json!(breach.map(|breach| &breach.measure))),
+        "trigger.value" => Some(json!(breach.map(|breach| breach.value))),
+        "trigger.threshold" => Some(json!(breach.map(|breach| breach.threshold))),
+        "trigger.window" => Some(json!(breach.map(|breach| &breach.window))),
         _ => None,
     }
 }

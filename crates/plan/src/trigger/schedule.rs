@@ -37,7 +37,7 @@ pub enum ScheduleError {
 /// Checks that a source can ever be due; sources that wait for events are fine.
 pub fn check_schedule(source: &TriggerSource) -> Result<(), ScheduleError> {
     match source {
-        TriggerSource::Dataset(_) | TriggerSource::Idle { .. } => Ok(()),
+        TriggerSource::Dataset(_) | TriggerSource::Monitor(_) | TriggerSource::Idle { .. } => Ok(()),
         TriggerSource::Cron { cron, timezone, times: _ } => next(cron, timezone, Micros(0)).map(|_| ()),
     }
 }
@@ -46,7 +46,7 @@ pub fn check_schedule(source: &TriggerSource) -> Result<(), ScheduleError> {
 /// for schedules that are never due.
 pub fn next_due(source: &TriggerSource, after: Micros) -> Option<Micros> {
     match source {
-        TriggerSource::Dataset(_) | TriggerSource::Idle { .. } => None,
+        TriggerSource::Dataset(_) | TriggerSource::Monitor(_) | TriggerSource::Idle { .. } => None,
         TriggerSource::Cron { cron, timezone, times: _ } => next(cron, timezone, after).ok(),
     }
 }
@@ -56,7 +56,7 @@ pub fn next_due(source: &TriggerSource, after: Micros) -> Option<Micros> {
 /// has started all its runs, or is held back already.
 pub fn due(spec: &TriggerSpec, state: &TriggerState, since: Micros, now: Micros) -> Option<Micros> {
     let times = match &spec.source {
-        TriggerSource::Dataset(_) | TriggerSource::Idle { .. } => return None,
+        TriggerSource::Dataset(_) | TriggerSource::Monitor(_) | TriggerSource::Idle { .. } => return None,
         TriggerSource::Cron { times, .. } => *times,
     };
     if times.is_some_and(|times| state.fired >= times) || state.held.is_some() {

@@ -14,6 +14,8 @@ fn spec() -> TriggerSpec {
         cool_down: Span(std::time::Duration::ZERO),
         max_per_day: None,
         breaker: None,
+        max_without_improvement: None,
+        unless: None,
         parameters: BTreeMap::new(),
     }
 }
@@ -40,11 +42,11 @@ fn play(spec: &TriggerSpec, lines: &[&str]) -> Vec<String> {
             ("version", number) => {
                 let number = number.parse().unwrap();
                 let facts = version(number, &[&format!("{number}.parquet")]);
-                let (state, outcome) = decide(spec, &state, &facts, &EventId::new(format!("e{number}")), now);
+                let (state, outcome) = decide(spec, &state, &facts, &EventId::new(format!("e{number}")), None, now);
                 (state, show(&outcome))
             }
             ("held", _) => {
-                let (state, outcome) = held(spec, &state, now);
+                let (state, outcome) = held(spec, &state, None, now);
                 (state, outcome.as_ref().map_or("nothing held".to_owned(), show))
             }
             (end @ ("failed" | "succeeded"), _) => {

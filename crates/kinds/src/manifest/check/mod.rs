@@ -60,7 +60,12 @@ pub(super) fn check_all(parsed: &[&Parsed], known: &dyn Known) -> Vec<Finding> {
         match &parsed.manifest.spec {
             Spec::Pipeline(spec) => pipeline(parsed, spec, &world, &mut findings),
             Spec::JobTemplate(spec) => template(parsed, spec, known, &mut findings),
-            Spec::Project(_) | Spec::Environment(_) | Spec::Dataset(_) | Spec::Model(_) => {}
+            Spec::Project(_)
+            | Spec::Environment(_)
+            | Spec::Dataset(_)
+            | Spec::Model(_)
+            | Spec::Endpoint(_)
+            | Spec::Monitor(_) => {}
         }
     }
     findings.finish()
@@ -229,7 +234,13 @@ fn used_template(parsed: &Parsed, wanted: &TemplateRef, field: &str, world: &Wor
     let here = world.get(project, &object);
     let version = here.and_then(|parsed| match &parsed.manifest.spec {
         Spec::JobTemplate(spec) => Some(spec.version),
-        Spec::Project(_) | Spec::Environment(_) | Spec::Dataset(_) | Spec::Model(_) | Spec::Pipeline(_) => None,
+        Spec::Project(_)
+        | Spec::Environment(_)
+        | Spec::Dataset(_)
+        | Spec::Model(_)
+        | Spec::Pipeline(_)
+        | Spec::Endpoint(_)
+        | Spec::Monitor(_) => None,
     });
     let unread = here.is_some_and(|parsed| parsed.has_gap("spec.version"));
     if version == Some(wanted.version) || unread || world.known.template(project, wanted).is_some() {

@@ -38,7 +38,7 @@ pub(super) fn model(body: Option<At<'_>>, report: &mut Report) -> Option<ModelSp
     let mut fields = Fields::open(&at, report)?;
     let description = description(&mut fields, report);
     fields.finish(report);
-    Some(ModelSpec { description })
+    Some(ModelSpec { description, ..ModelSpec::default() })
 }
 
 pub(super) fn environment(body: Option<At<'_>>, report: &mut Report) -> Option<EnvironmentSpec> {

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::{
     super::{
-        TriggerSource, TriggerSpec,
-        fields::{At, Fields, name, some_text, whole, word},
+        ModelAt, ModelRef, TriggerSource, TriggerSpec,
+        fields::{At, Fields, name, parsed, some_text, whole, word},
         nearest::did_you_mean,
         report::Report,
         show,
@@ -19,7 +19,7 @@ use super::{
 use crate::Name;
 
 /// Sources of later releases.
-const LATER: [&str; 6] = ["alert", "monitor", "model", "cve", "event", "endpoint"];
+const LATER: [&str; 5] = ["alert", "model", "cve", "event", "endpoint"];
 
 /// The facts of an event that parameters may name, as `${trigger.count}`.
 const FACTS: [&str; 4] = ["count", "added", "version", "text"];
@@ -30,8 +30,17 @@ pub(super) fn trigger(at: &At<'_>, index: usize, report: &mut Report) -> Trigger
     let Some(mut fields) = Fields::open(at, report) else {
         let (name, source) = stand_in();
         let cool_down = "0s".parse().expect("built-in spans are spans");
-        let (max_per_day, breaker, parameters) = (None, None, BTreeMap::new());
-        return TriggerSpec { name, source, condition: None, cool_down, max_per_day, breaker, parameters };
+        return TriggerSpec {
+            name,
+            source,
+            condition: None,
+            cool_down,
+            max_per_day: None,
+            breaker: None,
+            max_without_improvement: None,
+            unless: None,
+            parameters: BTreeMap::new(),
+        };
     };
     let own = fields.get("name").and_then(|at| name(&at, report));
     let source = source(&mut fields, report);
@@ -39,40 +48,69 @@ pub(super) fn trigger(at: &At<'_>, index: usize, report: &mut Report) -> Trigger
     let cool_down = span_or(&mut fields, "coolDown", "0s", report);
     let max_per_day = fields.get("maxPerDay").and_then(|at| whole(&at, 1, report));
     let breaker = fields.get("breaker").and_then(|at| whole(&at, 1, report));
+    let max_without_improvement = fields.get("maxWithoutImprovement").and_then(|at| whole(&at, 1, report));
+    let unless = fields.get("unless").and_then(|at| alias(&at, report));
     let parameters = fields.get("parameters").map(|at| placeholders(&at, report)).unwrap_or_default();
     fields.finish(report);
     let (usual, source) = source.unwrap_or_else(stand_in);
-    TriggerSpec { name: own.unwrap_or(usual), source, condition, cool_down, max_per_day, breaker, parameters }
+    TriggerSpec {
+        name: own.unwrap_or(usual),
+        source,
+        condition,
+        cool_down,
+        max_per_day,
+        breaker,
+        max_without_improvement,
+        unless,
+        parameters,
+    }
+}
+
+/// Reads an alias of a model.
+fn alias(at: &At<'_>, report: &mut Report) -> Option<ModelRef> {
+    let reference: ModelRef = parsed(at, report)?;
+    match reference.at {
+        ModelAt::Alias(_) => Some(reference),
+        ModelAt::Version(_) => {
+            let hint = "name an alias, such as flights@champion: the trigger acts while it points at nothing";
+            at.error(report, "a fixed version is always there", hint.to_owned());
+            None
+        }
+    }
 }
 
 /// Reads the one source of a trigger, and the name a trigger gets from it.
 fn source(fields: &mut Fields<'_>, report: &mut Report) -> Option<(Name, TriggerSource)> {
     let dataset = fields.get("dataset");
+    let monitor = fields.get("monitor");
     let schedule = fields.get("schedule");
     let later: Vec<At<'_>> = LATER.into_iter().filter_map(|key| fields.get(key)).collect();
     for at in &later {
         let source = at.path.rsplit('.').next().unwrap_or_default().to_owned();
-        let hint = "this one knows `dataset` and `schedule`; `windlass start` needs no entry";
+        let hint = "this one knows `dataset`, `monitor` and `schedule`; `windlass start` needs no entry";
         at.error(report, format!("triggers by `{source}` come with a later release"), hint.to_owned());
     }
-    match (dataset, schedule) {
-        (Some(_), Some(second)) => {
-            second.error(report, "a trigger listens to one thing", "make two entries of this one".to_owned());
-            None
-        }
-        (Some(at), None) => {
-            let dataset = name(&at, report)?;
-            let usual = format!("dataset-{dataset}");
-            let usual = usual.parse().unwrap_or_else(|_| dataset.clone());
-            Some((usual, TriggerSource::Dataset(dataset)))
-        }
-        (None, Some(at)) => self::schedule(&at, report),
-        (None, None) if later.is_empty() => {
-            let hint = "write `dataset: NAME`, or `schedule: {cron: …}` or `{when: idle}`";
+    let mut given: Vec<(usize, &At<'_>)> = [&dataset, &monitor, &schedule]
+        .into_iter()
+        .enumerate()
+        .filter_map(|(order, at)| Some((order, at.as_ref()?)))
+        .collect();
+    let Some((order, at)) = given.pop() else {
+        if later.is_empty() {
+            let hint = "write `dataset: NAME`, `monitor: NAME`, or `schedule: {cron: …}` or `{when: idle}`";
             fields.at().clone().error(report, "this trigger listens to nothing", hint.to_owned());
-            None
         }
-        (None, None) => None,
+        return None;
+    };
+    if !given.is_empty() {
+        at.error(report, "a trigger listens to one thing", "make two entries of this one".to_owned());
+        return None;
+    }
+    let of = |kind: &str, name: &Name| format!("{kind}-{name}").parse().unwrap_or_else(|_| name.clone());
+    match order {
+        0 => name(at, report).map(|dataset| (of("dataset", &dataset), TriggerSource::Dataset(dataset))),
+        1 => name(at, report).map(|monitor| (of("monitor", &monitor), TriggerSource::Monitor(monitor))),
+        _ => self::schedule(at, report),
     }
 }
 

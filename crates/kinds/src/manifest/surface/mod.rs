@@ -3,14 +3,16 @@
 //! The inverse of `decode`: what is written here, as YAML, parses to the same manifest. Empty lists, mappings and
 //! descriptions are left out; defaults that mean something are written out.
 
+mod closing;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
 use super::{
     API_VERSION, ColumnExpectation, ColumnType, DataFormat, DatasetSpec, EnvironmentSpec, Expectations, Foreach,
-    InputSource, JobTemplateSpec, Manifest, ModelSpec, OutputSpec, PipelineSpec, Place, ProjectSpec, PythonSpec,
-    Resources, RetrySpec, Role, Spec, StepDefaults, StepSpec, TriggerSource, TriggerSpec, units,
+    InputSource, JobTemplateSpec, Manifest, OutputSpec, PipelineSpec, Place, ProjectSpec, PythonSpec, Resources,
+    RetrySpec, Role, Spec, StepDefaults, StepSpec, TriggerSource, TriggerSpec,
 };
 use crate::Name;
 
@@ -27,11 +29,9 @@ pub fn to_value(manifest: &Manifest) -> Value {
         Spec::Environment(spec) => environment(spec),
         Spec::JobTemplate(spec) => template(spec),
         Spec::Dataset(spec) => dataset(spec),
-        Spec::Model(ModelSpec { description }) => {
-            let mut fields = Fields::default();
-            fields.text("description", description);
-            fields
-        }
+        Spec::Model(spec) => closing::model(spec),
+        Spec::Endpoint(spec) => closing::endpoint(spec),
+        Spec::Monitor(spec) => closing::monitor(spec),
         Spec::Pipeline(spec) => pipeline(spec),
     };
     json!({
@@ -43,7 +43,7 @@ pub fn to_value(manifest: &Manifest) -> Value {
 }
 
 /// A mapping being written.
-#[derive(Default)]
+#[derive(Default, PartialEq)]
 struct Fields(Map<String, Value>);
 
 impl Fields {
@@ -156,8 +156,7 @@ fn settings(settings: &StepDefaults, fields: &mut Fields) {
         resources.as_ref().map(|Resources { cpu, memory }| {
             let mut fields = Fields::default();
             fields.put("cpu", number(*cpu));
-            let size = memory.map(units::write_memory);
-            fields.some("memory", size.map(|size| size.parse::<u64>().map_or(Value::from(size), Value::from)));
+            fields.some("memory", memory.map(closing::size));
             fields.value()
         }),
     );
@@ -230,11 +229,22 @@ fn pipeline(spec: &PipelineSpec) -> Fields {
 }
 
 fn trigger(trigger: &TriggerSpec) -> Value {
-    let TriggerSpec { name, source, condition, cool_down, max_per_day, breaker, parameters } = trigger;
+    let TriggerSpec {
+        name,
+        source,
+        condition,
+        cool_down,
+        max_per_day,
+        breaker,
+        max_without_improvement,
+        unless,
+        parameters,
+    } = trigger;
     let mut fields = Fields::default();
     fields.put("name", name.as_str());
     match source {
         TriggerSource::Dataset(dataset) => fields.put("dataset", dataset.as_str()),
+        TriggerSource::Monitor(monitor) => fields.put("monitor", monitor.as_str()),
         TriggerSource::Idle { times } => {
             let mut inner = Fields::default();
             inner.put("when", "idle");
@@ -253,6 +263,8 @@ fn trigger(trigger: &TriggerSpec) -> Value {
     fields.put("coolDown", cool_down.to_string());
     fields.some("maxPerDay", *max_per_day);
     fields.some("breaker", *breaker);
+    fields.some("maxWithoutImprovement", *max_without_improvement);
+    fields.some("unless", unless.as_ref().map(ToString::to_string));
     fields.map("parameters", parameters);
     fields.value()
 }
