@@ -7,13 +7,18 @@
 //! crate does not know what a verdict is, who asked, or where versions are kept.
 
 mod assemble;
+pub mod compare;
 mod format;
 mod judge;
 mod listing;
+pub mod measure;
+mod random;
 mod settle;
 pub mod table;
+mod undefined;
 
 pub use assemble::{Assembled, assemble, observed};
 pub use judge::{JudgeError, Judged, judge};
 pub use listing::{IncludeError, LISTING_MAX, ListError, ListedFile, Listing, check_include, list};
 pub use settle::{Ready, Settling};
+pub use undefined::Undefined;

@@ -1,0 +1,106 @@
+//! Measures that are made of sums over rows, so that sums over parts add up to the sums over all.
+
+use windlass_kinds::Measure;
+
+use crate::Undefined;
+
+/// The bins of the calibration error.
+const BINS: usize = 10;
+
+/// How close to 0 or 1 a probability may come in the log-loss, as in scikit-learn.
+const CLIP: f64 = f64::EPSILON;
+
+/// What one measure sums up.
+#[derive(Debug, Clone)]
+pub(crate) struct Sums {
+    rows: f64,
+    parts: Vec<f64>,
+}
+
+impl Sums {
+    /// Starts at zero.
+    pub(crate) fn new(measure: Measure) -> Self {
+        let parts = match measure {
+            Measure::Mae
+            | Measure::Rmse
+            | Measure::Bias
+            | Measure::Quantile(_)
+            | Measure::LogLoss
+            | Measure::Brier
+            | Measure::Accuracy => 1,
+            // True positives, false positives, false negatives.
+            Measure::F1 => 3,
+            Measure::Calibration => BINS,
+            // Made of ranks, not of sums.
+            Measure::Auc => 0,
+        };
+        Self { rows: 0.0, parts: vec![0.0; parts] }
+    }
+
+    /// Sets all to zero.
+    pub(crate) fn clear(&mut self) {
+        self.rows = 0.0;
+        self.parts.fill(0.0);
+    }
+
+    /// Adds the sums over other rows.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.rows += other.rows;
+        for (part, other) in self.parts.iter_mut().zip(&other.parts) {
+            *part += other;
+        }
+    }
+
+    /// Adds one row.
+    pub(super) fn add(&mut self, measure: Measure, label: f64, prediction: f64, classes: bool) {
+        self.rows += 1.0;
+        let class = match classes {
+            true => prediction,
+            false => f64::from(u8::from(prediction > 0.5)),
+        };
+        let (part, value) = match measure {
+            Measure::Mae => (0, (prediction - label).abs()),
+            Measure::Rmse | Measure::Brier => (0, (prediction - label) * (prediction - label)),
+            Measure::Bias => (0, prediction - label),
+            Measure::Quantile(level) => {
+                let short = label - prediction;
+                (0, (level * short).max((level - 1.0) * short))
+            }
+            Measure::LogLoss => {
+                let probability = prediction.clamp(CLIP, 1.0 - CLIP);
+                (0, if label == 1.0 { -probability.ln() } else { -(1.0 - probability).ln() })
+            }
+            Measure::Calibration => (bin(prediction), prediction - label),
+            Measure::Accuracy => (0, f64::from(u8::from(class == label))),
+            Measure::F1 => match (class == 1.0, label == 1.0) {
+                (true, true) => (0, 1.0),
+                (true, false) => (1, 1.0),
+                (false, true) => (2, 1.0),
+                (false, false) => return,
+            },
+            Measure::Auc => return,
+        };
+        self.parts[part] += value;
+    }
+
+    /// Returns the measure that the sums make.
+    pub(crate) fn value(&self, measure: Measure) -> Result<f64, Undefined> {
+        if self.rows == 0.0 {
+            return Err(Undefined::NoRows);
+        }
+        match (measure, self.parts.as_slice()) {
+            (Measure::Rmse, parts) => Ok((parts.iter().sum::<f64>() / self.rows).sqrt()),
+            (Measure::F1, [hits, wrong, missed]) => match 2.0 * hits + wrong + missed {
+                0.0 => Err(Undefined::NoPositive),
+                all => Ok(2.0 * hits / all),
+            },
+            (Measure::Calibration, bins) => Ok(bins.iter().map(|gap| gap.abs()).sum::<f64>() / self.rows),
+            (_, parts) => Ok(parts.iter().sum::<f64>() / self.rows),
+        }
+    }
+}
+
+/// Returns the bin of a probability: ten of equal width, each with its upper end, the first with 0 too.
+fn bin(probability: f64) -> usize {
+    (1..BINS).take_while(|edge| probability > *edge as f64 * 0.1).count()
+}
