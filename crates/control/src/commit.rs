@@ -9,8 +9,8 @@ use serde_json::Value;
 use windlass_kinds::{
     Digest, EventId, Micros, Name, StepRunId,
     record::{
-        Action, Actor, Artifact, Attempt, AttemptState, CacheEntry, Event, LedgerKind, ModelVersion, PipelineRun, Run,
-        RunStatus, StepRun, TriggerState,
+        Action, Actor, Artifact, Attempt, AttemptState, CacheEntry, EndpointRevision, Event, LedgerKind, ModelVersion,
+        PipelineRun, Run, RunStatus, StepRun, TriggerState,
     },
 };
 use windlass_store::{StoreError, Tx};
@@ -52,6 +52,8 @@ pub(crate) struct Commit {
     pub(crate) abandoned: Vec<StepRunId>,
     /// Versions that a declared output registers, where the client did not: with the artifacts behind them.
     pub(crate) versions: Vec<DeclaredVersion>,
+    /// New and changed revisions of endpoints.
+    pub(crate) endpoints: Vec<EndpointRevision>,
     /// The counter of quiet periods goes up.
     pub(crate) next_epoch: bool,
 }
@@ -111,6 +113,7 @@ impl Commit {
             committed,
             abandoned,
             versions,
+            endpoints,
             next_epoch,
         } = self;
         for project in projects {
@@ -162,6 +165,9 @@ impl Commit {
         }
         for (project, holder, digests) in references {
             tx.content_refs_add(project, holder, digests).await?;
+        }
+        for revision in endpoints {
+            crate::endpoints::write_revision(tx, revision).await?;
         }
         for draft in ledger {
             tx.ledger_append(&draft.project, &draft.actor, draft.kind, &draft.subject, &draft.body, *now).await?;

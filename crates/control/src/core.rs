@@ -6,7 +6,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -15,14 +15,17 @@ use std::{
 use tokio::sync::{Mutex, Notify, broadcast};
 use windlass_kinds::{
     AttemptId, EventId, Micros, Name, PipelineRunId,
-    record::{Action, ActionBody, Actor, AttemptResult, DatasetVersion, Event, EventBody, PipelineRun, StepRun},
+    record::{
+        Action, ActionBody, Actor, AttemptResult, DatasetVersion, EndpointRevision, Event, EventBody, PipelineRun,
+        StepRun,
+    },
 };
 use windlass_oci::BlobStore;
 use windlass_store::{Store, StoreError};
 
 use crate::{
-    Clock, ControlError, Executor, active::ActiveRuns, commit::Commit, environments::Limits, handle::LivePipeline,
-    watch::Watchers,
+    Clock, ControlError, Deployer, Executor, active::ActiveRuns, commit::Commit, deployer::NoDeployer,
+    endpoints::Endpoints, environments::Limits, handle::LivePipeline, watch::Watchers,
 };
 
 /// How long a stop waits until the inbox holds how every attempt ended.
@@ -61,6 +64,8 @@ pub enum Change {
     Step(StepRun),
     /// A dataset has a new version.
     Dataset(DatasetVersion),
+    /// A revision of an endpoint began or changed.
+    Endpoint(EndpointRevision),
     /// Something to tell people once (a breaker opened, the store does not answer).
     Notice(String),
     /// Everything is idle.
@@ -77,6 +82,9 @@ pub(crate) struct Inner {
     pub(crate) store: Store,
     pub(crate) blobs: Arc<dyn BlobStore>,
     pub(crate) executor: Arc<dyn Executor>,
+    /// Where models are served; set once, before anything moves.
+    pub(crate) deployer: OnceLock<Arc<dyn Deployer>>,
+    pub(crate) endpoints: Endpoints,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) settings: Settings,
     pub(crate) active: Mutex<ActiveRuns>,
@@ -152,6 +160,8 @@ impl Control {
             store,
             blobs,
             executor,
+            deployer: OnceLock::new(),
+            endpoints: Endpoints::default(),
             clock,
             settings,
             active: Mutex::new(ActiveRuns::default()),
@@ -183,6 +193,16 @@ impl Control {
     /// Returns the executor, for logs.
     pub fn executor(&self) -> &Arc<dyn Executor> {
         &self.inner.executor
+    }
+
+    /// Sets where models are served; once, and before [`Control::run`].
+    pub fn serve_by(&self, deployer: Arc<dyn Deployer>) {
+        let _ = self.inner.deployer.set(deployer);
+    }
+
+    /// Returns where models are served.
+    pub fn deployer(&self) -> Arc<dyn Deployer> {
+        self.inner.deployer.get().cloned().unwrap_or_else(|| Arc::new(NoDeployer))
     }
 
     /// Returns the clock.
@@ -226,6 +246,7 @@ impl Control {
             self.inner.executor.cancel(&attempt).await;
         }
         self.watch_datasets().await?;
+        self.serve_again().await?;
         let _dispatcher = EndsWithUs(tokio::spawn(crate::dispatch::run(self.clone())));
         self.inner.dispatch.notify_one();
         let mut trouble = Duration::from_millis(200);
@@ -298,6 +319,7 @@ impl Control {
                 inner.activity.fetch_add(1, Ordering::SeqCst);
             }
             self.look_at_all(&mut active).await?;
+            self.look_at_endpoints(worked).await?;
             let due = self.fire_due(&mut active).await?;
             if worked {
                 continue;
@@ -339,6 +361,7 @@ impl Inner {
             .chain(commit.new_steps.iter().map(|(step, _)| Change::Step(step.clone())))
             .chain(commit.steps.iter().cloned().map(Change::Step))
             .chain(ended.into_iter().cloned().map(Change::Run))
+            .chain(commit.endpoints.iter().cloned().map(Change::Endpoint))
             .collect();
         let commit = Arc::new(commit);
         self.store

@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::sync::Mutex;
 use windlass_kinds::record::{Action, ActionBody, Actor, AttemptEnd, AttemptResult, EventBody, Usage};
 
-use crate::{Control, moves::start_key};
+use crate::{Control, endpoints, moves::start_key};
 
 /// How many further actions are begun in one go.
 const AT_ONCE: u32 = 256;
@@ -101,15 +101,20 @@ async fn carry_out(control: &Control, action: Action) {
             control.inner.executor.cancel(attempt).await;
             done(control, action, None).await;
         }
-        ActionBody::Judge { .. }
-        | ActionBody::Serve { .. }
-        | ActionBody::Unserve { .. }
-        | ActionBody::Observe { .. } => done(control, action, None).await,
+        ActionBody::Serve { endpoint, number } => {
+            let (endpoint, number) = (endpoint.clone(), *number);
+            endpoints::serve(control, action, endpoint, number).await;
+        }
+        ActionBody::Unserve { endpoint } => {
+            let endpoint = endpoint.clone();
+            endpoints::unserve(control, action, endpoint).await;
+        }
+        ActionBody::Judge { .. } | ActionBody::Observe { .. } => done(control, action, None).await,
     }
 }
 
 /// Takes an action out of the outbox, together with the event that answers it.
-async fn done(control: &Control, action: Action, answer: Option<(String, EventBody)>) {
+pub(crate) async fn done(control: &Control, action: Action, answer: Option<(String, EventBody)>) {
     let event = answer.map(|(identity, body)| control.inner.event(&action.project, identity, Actor::system(), body));
     let answered = event.is_some();
     let result = control

@@ -109,9 +109,10 @@ impl Control {
                     None => Ok(self.inner.commit(self.answer(&id)).await?),
                 }
             }
-            EventBody::Judged { .. } | EventBody::Served { .. } | EventBody::Observed { .. } => {
-                Ok(self.inner.commit(self.answer(&id)).await?)
+            EventBody::Served { endpoint, number, outcome } => {
+                self.handle_served(&id, &project, &endpoint, number, &outcome).await
             }
+            EventBody::Judged { .. } | EventBody::Observed { .. } => Ok(self.inner.commit(self.answer(&id)).await?),
         }
     }
 

@@ -5,13 +5,15 @@
 //! dispatcher carries the actions out under idempotency keys; their results are events again. So a `kill -9` anywhere
 //! loses and doubles nothing: what was not committed did not happen, and what is repeated is recognised.
 //!
-//! This crate owns the trait [`Executor`]; it does not know HTTP, Kubernetes or processes.
+//! This crate owns the traits [`Executor`] and [`Deployer`]; it does not know HTTP, Kubernetes or processes.
 
 mod active;
 mod clock;
 mod commit;
 mod core;
+mod deployer;
 mod dispatch;
+mod endpoints;
 mod environments;
 mod error;
 mod executor;
@@ -30,6 +32,8 @@ mod why;
 
 pub use clock::{Clock, SystemClock};
 pub use core::{Change, Control, EndChannel, Settings};
+pub use deployer::{Deployer, Deployment, ProbeAnswer, ProbeFailure, ProbeRequest, ServerCondition};
+pub use endpoints::EndpointView;
 pub use error::ControlError;
 pub use executor::{Executor, Job, JobInput, JobItem, LogChunk, PrepareRequest, ResultSink, TrackingContext};
 pub use export::export_canonical;

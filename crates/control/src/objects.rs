@@ -151,6 +151,7 @@ impl Control {
     async fn objects_changed(&self) -> Result<(), ControlError> {
         *self.inner.pipelines.lock().await = None;
         *self.inner.environments.lock().await = None;
+        self.inner.endpoints.applied().await;
         self.watch_datasets().await?;
         self.inner.activity.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         self.inner.idle.store(false, std::sync::atomic::Ordering::SeqCst);

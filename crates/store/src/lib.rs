@@ -9,6 +9,7 @@ mod content;
 mod datasets;
 mod db;
 mod encode;
+mod endpoints;
 mod error;
 mod execution;
 pub mod ledger;

@@ -9,7 +9,10 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use windlass_control::{Change, Control};
 use windlass_kinds::{
     AttemptId, PipelineRunId, StepRunId,
-    record::{DatasetVersion, DatasetVersionState, PipelineRun, PipelineRunState, StepRun, StepState},
+    record::{
+        DatasetVersion, DatasetVersionState, EndpointRevision, EndpointState, PipelineRun, PipelineRunState, StepRun,
+        StepState,
+    },
 };
 
 use super::took;
@@ -56,6 +59,7 @@ impl Progress {
             Change::Run(run) => self.run(run),
             Change::Step(step) => self.step(step),
             Change::Dataset(version) => self.say(&dataset_line(&version)),
+            Change::Endpoint(revision) => self.say(&endpoint_line(&revision)),
             Change::Notice(text) => self.say(&format!("note: {text}")),
             Change::Idle => self.idle(),
         }
@@ -222,4 +226,16 @@ fn dataset_line(version: &DatasetVersion) -> String {
     };
     let name = format!("{}@{}", version.dataset, version.number);
     format!("{name:<14} {state}: {}", what_changed(version))
+}
+
+fn endpoint_line(revision: &EndpointRevision) -> String {
+    let EndpointRevision { endpoint, model, version, state, reason, .. } = revision;
+    let what = match state {
+        EndpointState::Starting => "starts",
+        EndpointState::Ready => "serves",
+        EndpointState::Failed => "cannot serve",
+        EndpointState::Retired => "no longer serves",
+    };
+    let reason = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
+    format!("{endpoint:<14} {what} {model}/{version}{reason}")
 }

@@ -60,6 +60,19 @@ pub(super) const COVERED: &[Covered] = &[
         // A run that somebody retries is active again, and recorded again when it ends.
         may_vanish: true,
     },
+    Covered {
+        table: "endpoint_revision",
+        kinds: &[LedgerKind::EndpointRevision],
+        about: |_| true,
+        // One that only starts has nothing recorded about it yet.
+        sql: "SELECT project, 'endpoint ' || endpoint || '/' || CAST(number AS TEXT), body,
+                     state, model, CAST(version AS TEXT), CAST(created_at AS TEXT)
+              FROM endpoint_revision WHERE state <> 'starting'
+              ORDER BY project, endpoint, number LIMIT $1 OFFSET $2",
+        part: None,
+        columns: &["/state", "/model", "/version", "/created_at"],
+        may_vanish: false,
+    },
 ];
 
 /// What the newest entries of some kinds about a subject are looked up under: a table, and the kinds.
