@@ -4,6 +4,7 @@
 //! answers, and [`model_server`] is the process that holds one loaded model. This crate does not know SQL, Kubernetes,
 //! or why a version serves.
 
+pub mod log;
 pub mod model;
 pub mod model_server;
 pub mod protocol;

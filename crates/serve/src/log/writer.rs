@@ -1,0 +1,148 @@
+//! The one that writes: takes frames from all requests, hands as many at once to the system as came, and answers each.
+//!
+//! It has a thread of its own, because a disk may make it wait and the threads that answer requests must not. Forcing to
+//! disk is another thread's, so that no request waits for that either.
+
+use std::{
+    io,
+    path::PathBuf,
+    sync::{Arc, mpsc as blocking},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::{mpsc, oneshot};
+use windlass_kinds::Micros;
+
+use super::{Clock, files, keeper, segment::OpenSegment, status::Counts, syncer::Changes};
+
+/// The most bytes that are handed to the system at once, unless one frame has more.
+const BATCH: usize = 1 << 20;
+/// How often a trouble that goes on is said again.
+const REPEAT: Duration = Duration::from_secs(60);
+
+/// What the writer is asked.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// Write a frame. The answer says whether the system has it.
+    Append { frame: Vec<u8>, rows: u64, done: oneshot::Sender<bool> },
+    /// Leave the open segment to the keeper, where it was begun before the instant (always where none is given).
+    Rotate { begun_before: Option<Micros>, done: oneshot::Sender<()> },
+}
+
+/// Owns the open segment.
+pub(super) struct Writer {
+    pub(super) folder: PathBuf,
+    /// The length in bytes at which a segment is closed.
+    pub(super) segment_max: u64,
+    pub(super) next_number: u64,
+    pub(super) clock: Clock,
+    pub(super) counts: Arc<Counts>,
+    pub(super) keeper: blocking::Sender<keeper::Command>,
+    pub(super) changes: Changes,
+    pub(super) open: Option<Open>,
+    /// When the trouble that goes on was last said.
+    pub(super) said: Option<Instant>,
+}
+
+/// The segment that is written to.
+pub(super) struct Open {
+    segment: OpenSegment,
+    number: u64,
+    begun: Micros,
+}
+
+impl Writer {
+    /// Writes until nobody can ask any more.
+    pub(super) fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        let mut next = commands.blocking_recv();
+        while let Some(command) = next.take() {
+            match command {
+                Command::Rotate { begun_before, done } => {
+                    if self.open.as_ref().is_some_and(|open| begun_before.is_none_or(|before| open.begun < before)) {
+                        self.rotate();
+                    }
+                    let _ = done.send(());
+                }
+                Command::Append { frame, rows, done } => {
+                    let mut frames = frame;
+                    let mut waiting = vec![(rows, done)];
+                    while frames.len() < BATCH {
+                        match commands.try_recv() {
+                            Ok(Command::Append { frame, rows, done }) => {
+                                frames.extend_from_slice(&frame);
+                                waiting.push((rows, done));
+                            }
+                            Ok(rotate @ Command::Rotate { .. }) => {
+                                next = Some(rotate);
+                                break;
+                            }
+                            Err(_) => break,
+                        }
+                    }
+                    let is_written = self.append(&frames, waiting.iter().map(|(rows, _)| rows).sum());
+                    for (_, done) in waiting {
+                        // A request that gave up waiting does not hear it.
+                        let _ = done.send(is_written);
+                    }
+                }
+            }
+            if next.is_none() {
+                next = commands.blocking_recv();
+            }
+        }
+    }
+
+    /// Writes frames. Returns whether the system has them.
+    fn append(&mut self, frames: &[u8], rows: u64) -> bool {
+        match self.try_append(frames) {
+            Ok(()) => {
+                if let Some(since) = self.counts.add_written(rows) {
+                    self.said = None;
+                    tracing::info!(folder = %self.folder.display(), %since, "predictions are logged again");
+                }
+                true
+            }
+            Err(error) => {
+                let lost = self.counts.add_lost(rows, (self.clock)(), || error.to_string());
+                if self.said.is_none_or(|said| said.elapsed() >= REPEAT) {
+                    self.said = Some(Instant::now());
+                    let folder = self.folder.display();
+                    tracing::error!(%folder, lost, "predictions are answered but not logged: {error}");
+                }
+                false
+            }
+        }
+    }
+
+    fn try_append(&mut self, frames: &[u8]) -> io::Result<()> {
+        let open = match &mut self.open {
+            Some(open) => open,
+            none => {
+                let number = self.next_number;
+                let segment = OpenSegment::create(&files::segment_path(&self.folder, number))?;
+                self.next_number += 1;
+                self.changes.begin(segment.file());
+                none.insert(Open { segment, number, begun: (self.clock)() })
+            }
+        };
+        if let Err((error, is_lost)) = open.segment.append(frames) {
+            if is_lost {
+                self.rotate();
+            }
+            return Err(error);
+        }
+        self.changes.note(open.segment.file());
+        if open.segment.length() >= self.segment_max {
+            self.rotate();
+        }
+        Ok(())
+    }
+
+    /// Leaves the open segment to the keeper.
+    fn rotate(&mut self) {
+        if let Some(Open { segment: _, number, begun: _ }) = self.open.take() {
+            let segment = files::Segment { number, path: files::segment_path(&self.folder, number) };
+            let _ = self.keeper.send(keeper::Command::Close(segment));
+        }
+    }
+}
