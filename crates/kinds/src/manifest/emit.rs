@@ -16,12 +16,15 @@ const LINE_MAX: usize = 100;
 
 /// The order of well-known fields; others follow in the order of their names.
 const ORDER: &str = "\
-    apiVersion kind metadata spec name project labels annotations type version description uri format \
-    include settle poll expectations environment code dataset schedule condition coolDown maxPerDay \
-    breaker template command needs inputs outputs writes foreach when cron timezone times wait cache \
-    concurrency requirements packages python env limit backoff maxBackoff retries timeout cpu memory \
-    resources parameters triggers steps model optional maxNullShare min max values extraColumns minRows \
-    maxRows unique columns defaults maxParallel members \
+    apiVersion kind metadata spec name project alias automatic type version description uri format \
+    include settle poll expectations environment code dataset monitor schedule condition coolDown maxPerDay \
+    breaker maxWithoutImprovement unless template command needs inputs outputs writes foreach when cron timezone \
+    times wait cache concurrency requirements packages python env limit backoff maxBackoff retries timeout maxBody \
+    cpu memory resources parameters triggers steps endpoint model rowId labels annotations log limits retention \
+    maxSize redact evaluation gates rules artifact label prediction key cluster training floor better bias servable \
+    data than quality drift measure above below of absolute windows warn window optional maxNullShare min max \
+    confidence by resamples values extraColumns minRows maxRows unique column every columns defaults thresholds \
+    maxParallel members \
 ";
 
 /// Returns a manifest as one YAML document, without a `---` line.

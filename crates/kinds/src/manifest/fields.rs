@@ -38,6 +38,11 @@ impl<'a> At<'a> {
         self.error(report, format!("{wanted} is wanted here, not {}", describe(self.node)), hint);
     }
 
+    /// Tells whether this is a list without elements.
+    pub(super) fn is_empty_list(&self) -> bool {
+        matches!(&self.node.tree, Tree::List(items) if items.is_empty())
+    }
+
     fn entry(&self, entry: &'a Entry) -> At<'a> {
         At { path: field(&self.path, &entry.key), node: &entry.value }
     }
@@ -81,7 +86,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("image", "steps in containers come with a later release"),
     ("approval", "approvals come with a later release"),
     ("manual", "leave it out: `windlass start` needs no entry"),
-    ("gates", "gates come with a later release"),
+    ("gates", "gates are a Model's: `spec.gates`"),
     ("status", "the status is written by Windlass; leave it out"),
     ("namespace", "write `project`"),
     ("path", "write `uri`"),
@@ -100,13 +105,15 @@ pub(super) struct Fields<'a> {
     at: At<'a>,
     entries: &'a [Entry],
     asked: Vec<&'static str>,
+    /// Fields of later releases: known, and no remedy for a misspelt one.
+    later: Vec<&'static str>,
 }
 
 impl<'a> Fields<'a> {
     /// Opens a mapping; what is no mapping is reported, and read as if empty by the caller.
     pub(super) fn open(at: &At<'a>, report: &mut Report) -> Option<Self> {
         match &at.node.tree {
-            Tree::Map(entries) => Some(Self { at: at.clone(), entries, asked: Vec::new() }),
+            Tree::Map(entries) => Some(Self { at: at.clone(), entries, asked: Vec::new(), later: Vec::new() }),
             Tree::List(_) | Tree::Scalar(_) => {
                 at.wrong(report, "a mapping", None);
                 None
@@ -117,7 +124,7 @@ impl<'a> Fields<'a> {
     /// Opens a mapping that may be left out (`null` counts as left out).
     pub(super) fn open_or_null(at: &At<'a>, report: &mut Report) -> Option<Self> {
         if at.node.is_null() {
-            return Some(Self { at: at.clone(), entries: &[], asked: Vec::new() });
+            return Some(Self { at: at.clone(), entries: &[], asked: Vec::new(), later: Vec::new() });
         }
         Self::open(at, report)
     }
@@ -130,6 +137,26 @@ impl<'a> Fields<'a> {
     /// Returns a field; nothing where it is missing or `null`.
     pub(super) fn get(&mut self, key: &'static str) -> Option<At<'a>> {
         self.asked.push(key);
+        self.entry(key)
+    }
+
+    /// Returns a field of later releases; nothing where it is missing or `null`.
+    pub(super) fn later(&mut self, key: &'static str) -> Option<At<'a>> {
+        self.later.push(key);
+        self.entry(key)
+    }
+
+    /// Takes fields for known whose values do not matter any more.
+    pub(super) fn ask(&mut self, keys: &[&'static str]) {
+        self.asked.extend(keys);
+    }
+
+    /// Tells whether a field that is here was meant for one of these. It gets its finding from [`Self::finish`].
+    pub(super) fn misspells(&self, wanted: &[&str]) -> bool {
+        self.entries.iter().any(|entry| wanted.iter().any(|wanted| stands_for(&entry.key, wanted)))
+    }
+
+    fn entry(&self, key: &str) -> Option<At<'a>> {
         let entry = self.entries.iter().find(|entry| entry.key == key)?;
         (!entry.value.is_null()).then(|| self.at.entry(entry))
     }
@@ -151,9 +178,9 @@ impl<'a> Fields<'a> {
 
     /// Reports fields that nobody asked for.
     pub(super) fn finish(self, report: &mut Report) {
-        let Self { at, entries, asked } = self;
+        let Self { at, entries, asked, later } = self;
         for entry in entries {
-            if asked.contains(&entry.key.as_str()) {
+            if asked.contains(&entry.key.as_str()) || later.contains(&entry.key.as_str()) {
                 continue;
             }
             let path = field(&at.path, &entry.key);

@@ -23,8 +23,16 @@ const SUFFIXES: &[(&str, u64)] = &[
 /// # Errors
 /// What is wrong, and what would be right.
 pub(super) fn memory(text: &str) -> Result<u64, (String, String)> {
+    amount(text, "memory")
+}
+
+/// Reads an amount of something that is counted in bytes.
+///
+/// # Errors
+/// What is wrong, and what would be right.
+pub(super) fn amount(text: &str, of: &str) -> Result<u64, (String, String)> {
     let shown = super::show(text);
-    let usual = || (format!("`{shown}` is not an amount of memory"), "write 512Mi, 16Gi, or bytes".to_owned());
+    let usual = || (format!("`{shown}` is not an amount of {of}"), "write 512Mi, 16Gi, or bytes".to_owned());
     let digits = text.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b'.').count();
     let (amount, suffix) = text.split_at(digits);
     let Some((thousandths, exact)) = decimal(amount) else { return Err(usual()) };
@@ -32,7 +40,7 @@ pub(super) fn memory(text: &str) -> Result<u64, (String, String)> {
         "" => 1,
         _ => match SUFFIXES.iter().find(|(known, _)| *known == suffix) {
             Some((_, size)) => *size,
-            None => return Err(unknown_suffix(amount, suffix).unwrap_or_else(usual)),
+            None => return Err(unknown_suffix(amount, suffix, of).unwrap_or_else(usual)),
         },
     };
     let bytes = thousandths * u128::from(size);
@@ -40,14 +48,14 @@ pub(super) fn memory(text: &str) -> Result<u64, (String, String)> {
         return Err((format!("`{shown}` is not a whole number of bytes"), "use a smaller unit".to_owned()));
     }
     match u64::try_from(bytes / 1000) {
-        Ok(0) => Err((format!("`{shown}` is no memory at all"), "leave the field out for no limit".to_owned())),
+        Ok(0) => Err((format!("`{shown}` is no {of} at all"), "leave the field out for no limit".to_owned())),
         Ok(bytes) if i64::try_from(bytes).is_ok() => Ok(bytes),
-        Ok(_) | Err(_) => Err((format!("`{shown}` is more memory than there is"), "write 512Mi or 16Gi".to_owned())),
+        Ok(_) | Err(_) => Err((format!("`{shown}` is more {of} than there is"), "write 512Mi or 16Gi".to_owned())),
     }
 }
 
 /// Explains suffixes that are nearly right.
-fn unknown_suffix(amount: &str, suffix: &str) -> Option<(String, String)> {
+fn unknown_suffix(amount: &str, suffix: &str, of: &str) -> Option<(String, String)> {
     let upper = suffix.to_ascii_uppercase();
     let letter = upper.chars().next().filter(|letter| "KMGTP".contains(*letter))?;
     if suffix == "m" {
@@ -56,7 +64,7 @@ fn unknown_suffix(amount: &str, suffix: &str) -> Option<(String, String)> {
     }
     let nearly = matches!(&upper[1..], "" | "B" | "I" | "IB");
     nearly.then(|| {
-        let message = format!("`{suffix}` is not a unit of memory");
+        let message = format!("`{suffix}` is not a unit of {of}");
         (message, format!("write {amount}{letter}i for powers of 1024, or {amount}{letter} for powers of 1000"))
     })
 }

@@ -107,7 +107,9 @@ pub enum EventBody {
         model: String,
         /// The pipeline run whose candidates they are; none where a person asked.
         run: Option<PipelineRunId>,
-        /// What was measured, one a version and gate.
+        /// Which try it was; see [`ActionBody::Judge`].
+        round: u32,
+        /// What was measured, one a version.
         evidence: Vec<Evidence>,
     },
     /// An endpoint's revision answers, or could not be started.

@@ -1,5 +1,7 @@
 //! Manifests made at random, as the parser would leave them.
 
+mod closing;
+
 use std::collections::BTreeMap;
 
 use proptest::{collection, option, prelude::*};
@@ -8,8 +10,8 @@ use windlass_kinds::{
     Name, Span,
     manifest::{
         ColumnExpectation, ColumnType, DataFormat, DatasetSpec, EnvironmentSpec, Expectations, Foreach, InputSource,
-        JobTemplateSpec, Manifest, ModelSpec, OutputSpec, PipelineSpec, Place, ProjectSpec, PythonSpec, Resources,
-        RetrySpec, Role, Spec, StepDefaults, StepSpec, TemplateRef, TriggerSource, TriggerSpec,
+        JobTemplateSpec, Manifest, OutputSpec, PipelineSpec, Place, ProjectSpec, PythonSpec, Resources, RetrySpec,
+        Role, Spec, StepDefaults, StepSpec, TemplateRef, TriggerSource, TriggerSpec,
     },
 };
 
@@ -139,6 +141,7 @@ fn trigger() -> impl Strategy<Value = TriggerSpec> {
     let times = || option::of(1u32..);
     let source = prop_oneof![
         name().prop_map(TriggerSource::Dataset),
+        name().prop_map(TriggerSource::Monitor),
         times().prop_map(|times| TriggerSource::Idle { times }),
         times().prop_map(|times| TriggerSource::Cron {
             cron: "*/5 0-6 1,15 jan mon-fri".to_owned(),
@@ -146,15 +149,22 @@ fn trigger() -> impl Strategy<Value = TriggerSpec> {
             times,
         }),
     ];
-    (name(), source, option::of(some_text()), span(), option::of(1u32..), option::of(1u32..), parameters()).prop_map(
-        |(name, source, condition, cool_down, max_per_day, breaker, parameters)| TriggerSpec {
-            name,
-            source,
-            condition,
-            cool_down,
-            max_per_day,
-            breaker,
-            parameters,
+    let limits = (option::of(1u32..), option::of(1u32..), option::of(1u32..));
+    let unless = option::of(closing::model_alias());
+    (name(), source, option::of(some_text()), span(), limits, unless, parameters()).prop_map(
+        |(name, source, condition, cool_down, limits, unless, parameters)| {
+            let (max_per_day, breaker, max_without_improvement) = limits;
+            TriggerSpec {
+                name,
+                source,
+                condition,
+                cool_down,
+                max_per_day,
+                breaker,
+                max_without_improvement,
+                unless,
+                parameters,
+            }
         },
     )
 }
@@ -237,7 +247,9 @@ fn pipeline() -> impl Strategy<Value = Spec> {
 pub(crate) fn manifest() -> impl Strategy<Value = Manifest> {
     let roles = prop::sample::select(vec![Role::Viewer, Role::Contributor, Role::Maintainer, Role::Admin]);
     let spec = prop_oneof![
-        1 => text().prop_map(|description| Spec::Model(ModelSpec { description })),
+        2 => closing::model().boxed(),
+        2 => closing::endpoint().boxed(),
+        2 => closing::monitor().boxed(),
         1 => option::of(1u32..).prop_map(|max_parallel| Spec::Environment(EnvironmentSpec { place: Place::Local, max_parallel })),
         1 => (text(), collection::btree_map(key(), roles, 0..3))
             .prop_map(|(description, members)| Spec::Project(ProjectSpec { description, members })),
@@ -247,8 +259,8 @@ pub(crate) fn manifest() -> impl Strategy<Value = Manifest> {
             }
             Spec::JobTemplate(JobTemplateSpec { version, description, defaults })
         }),
-        3 => dataset(),
-        3 => pipeline(),
+        3 => dataset().boxed(),
+        3 => pipeline().boxed(),
     ];
     let map = || collection::btree_map(key(), text(), 0..3);
     (name(), name(), map(), map(), spec).prop_map(|(name, project, labels, annotations, spec)| {

@@ -3,6 +3,7 @@
 //! The checks see all manifests given together and, through [`Known`], what the server already has. They stay silent
 //! about what could not be read, which has its own finding already.
 
+mod closing;
 mod cycle;
 mod steps;
 
@@ -60,12 +61,10 @@ pub(super) fn check_all(parsed: &[&Parsed], known: &dyn Known) -> Vec<Finding> {
         match &parsed.manifest.spec {
             Spec::Pipeline(spec) => pipeline(parsed, spec, &world, &mut findings),
             Spec::JobTemplate(spec) => template(parsed, spec, known, &mut findings),
-            Spec::Project(_)
-            | Spec::Environment(_)
-            | Spec::Dataset(_)
-            | Spec::Model(_)
-            | Spec::Endpoint(_)
-            | Spec::Monitor(_) => {}
+            Spec::Model(spec) => closing::model(parsed, spec, &mut findings),
+            Spec::Endpoint(spec) => closing::endpoint(parsed, spec, &world, &mut findings),
+            Spec::Monitor(spec) => closing::monitor(parsed, spec, &world, &mut findings),
+            Spec::Project(_) | Spec::Environment(_) | Spec::Dataset(_) => {}
         }
     }
     findings.finish()
@@ -195,8 +194,17 @@ fn triggers(parsed: &Parsed, spec: &PipelineSpec, world: &World<'_>, findings: &
     let mut seen: BTreeMap<&Name, usize> = BTreeMap::new();
     for (index, trigger) in spec.triggers.iter().enumerate() {
         let field = format!("spec.triggers[{index}]");
-        if let TriggerSource::Dataset(dataset) = &trigger.source {
-            reference(parsed, Kind::Dataset, dataset, &format!("{field}.dataset"), world, findings);
+        match &trigger.source {
+            TriggerSource::Dataset(dataset) => {
+                reference(parsed, Kind::Dataset, dataset, &format!("{field}.dataset"), world, findings);
+            }
+            TriggerSource::Monitor(monitor) => {
+                reference(parsed, Kind::Monitor, monitor, &format!("{field}.monitor"), world, findings);
+            }
+            TriggerSource::Idle { .. } | TriggerSource::Cron { .. } => {}
+        }
+        if let Some(model) = &trigger.unless {
+            closing::model_ref(parsed, model, &format!("{field}.unless"), world, findings);
         }
         if let Some(first) = seen.insert(&trigger.name, index) {
             findings.add(|| {

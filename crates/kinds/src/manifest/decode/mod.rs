@@ -3,7 +3,11 @@
 //! A decoder goes on after a mistake, with a stand-in for what it could not read, so that all mistakes come at once.
 //! A manifest with stand-ins never leaves the parser; only the checks of cross references look at it.
 
+mod closing;
 mod dataset;
+mod endpoint;
+mod model;
+mod monitor;
 mod pipeline;
 mod settings;
 mod simple;
@@ -24,7 +28,8 @@ use super::{
 use crate::{Kind, Name};
 
 /// The kinds this release reads.
-const KINDS: [&str; 6] = ["Project", "Environment", "JobTemplate", "Dataset", "Model", "Pipeline"];
+const KINDS: [&str; 8] =
+    ["Project", "Environment", "JobTemplate", "Dataset", "Model", "Pipeline", "Endpoint", "Monitor"];
 
 /// The project of a manifest that names none.
 pub(super) fn default_project() -> Name {
@@ -52,7 +57,7 @@ pub(super) fn document(root: &Arc<Node>, file: &str, source: usize, report: &mut
     let mut defaults = StepDefaults::default();
     let spec = match kind {
         Kind::Project => simple::project(body, report).map(Spec::Project),
-        Kind::Model => simple::model(body, report).map(Spec::Model),
+        Kind::Model => model::model(body, report).map(Spec::Model),
         Kind::Environment => simple::environment(body, report).map(Spec::Environment),
         Kind::JobTemplate => {
             required(body, &at, report).and_then(|at| simple::template(&at, report)).map(Spec::JobTemplate)
@@ -61,7 +66,11 @@ pub(super) fn document(root: &Arc<Node>, file: &str, source: usize, report: &mut
         Kind::Pipeline => required(body, &at, report)
             .and_then(|at| pipeline::pipeline(&at, &mut defaults, report))
             .map(Spec::Pipeline),
-        Kind::Index | Kind::Endpoint | Kind::Monitor | Kind::Policy => None,
+        Kind::Endpoint => {
+            required(body, &at, report).and_then(|at| endpoint::endpoint(&at, report)).map(Spec::Endpoint)
+        }
+        Kind::Monitor => required(body, &at, report).and_then(|at| monitor::monitor(&at, report)).map(Spec::Monitor),
+        Kind::Index | Kind::Policy => None,
     };
     fields.finish(report);
     let gaps = report.take_gaps();
@@ -126,7 +135,7 @@ fn kind(fields: &mut Fields<'_>, report: &mut Report) -> Option<Kind> {
         at.error(report, format!("there is no kind `{}`", show(&written)), hint);
         return None;
     };
-    if matches!(kind, Kind::Index | Kind::Endpoint | Kind::Monitor | Kind::Policy) {
+    if matches!(kind, Kind::Index | Kind::Policy) {
         at.error(
             report,
             format!("the kind `{kind}` comes with a later release"),

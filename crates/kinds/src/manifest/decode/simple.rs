@@ -1,10 +1,10 @@
-//! The kinds with little to say: Project, Environment, Model, JobTemplate.
+//! The kinds with little to say: Project, Environment, JobTemplate.
 
 use std::collections::BTreeMap;
 
 use super::{
     super::{
-        EnvironmentSpec, JobTemplateSpec, ModelSpec, Place, ProjectSpec, Role,
+        EnvironmentSpec, JobTemplateSpec, Place, ProjectSpec, Role,
         fields::{At, Fields, map, text, whole, word},
         report::Report,
     },
@@ -31,14 +31,6 @@ pub(super) fn project(body: Option<At<'_>>, report: &mut Report) -> Option<Proje
         fields.get("members").and_then(|at| map(&at, report, free_key, |at, report| word(at, &ROLES, report)));
     fields.finish(report);
     Some(ProjectSpec { description, members: members.unwrap_or_else(BTreeMap::new) })
-}
-
-pub(super) fn model(body: Option<At<'_>>, report: &mut Report) -> Option<ModelSpec> {
-    let Some(at) = body else { return Some(ModelSpec::default()) };
-    let mut fields = Fields::open(&at, report)?;
-    let description = description(&mut fields, report);
-    fields.finish(report);
-    Some(ModelSpec { description, ..ModelSpec::default() })
 }
 
 pub(super) fn environment(body: Option<At<'_>>, report: &mut Report) -> Option<EnvironmentSpec> {

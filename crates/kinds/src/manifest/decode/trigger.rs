@@ -7,11 +7,12 @@ use serde_json::Value;
 use super::{
     super::{
         ModelAt, ModelRef, TriggerSource, TriggerSpec,
-        fields::{At, Fields, name, parsed, some_text, whole, word},
+        fields::{At, Fields, name, some_text, whole, word},
         nearest::did_you_mean,
         report::Report,
         show,
     },
+    closing::model_ref,
     pipeline::parameters,
     placeholder,
     settings::{expression, span_or},
@@ -21,8 +22,8 @@ use crate::Name;
 /// Sources of later releases.
 const LATER: [&str; 5] = ["alert", "model", "cve", "event", "endpoint"];
 
-/// The facts of an event that parameters may name, as `${trigger.count}`.
-const FACTS: [&str; 4] = ["count", "added", "version", "text"];
+/// The facts of an event that parameters may name, as `${trigger.count}`; those of a monitor last.
+const FACTS: [&str; 9] = ["count", "added", "version", "text", "monitor", "measure", "value", "threshold", "window"];
 
 /// Reads one trigger; where its source cannot be read, a stand-in that never fires.
 pub(super) fn trigger(at: &At<'_>, index: usize, report: &mut Report) -> TriggerSpec {
@@ -68,7 +69,7 @@ pub(super) fn trigger(at: &At<'_>, index: usize, report: &mut Report) -> Trigger
 
 /// Reads an alias of a model.
 fn alias(at: &At<'_>, report: &mut Report) -> Option<ModelRef> {
-    let reference: ModelRef = parsed(at, report)?;
+    let reference = model_ref(at, report)?;
     match reference.at {
         ModelAt::Alias(_) => Some(reference),
         ModelAt::Version(_) => {
@@ -84,33 +85,32 @@ fn source(fields: &mut Fields<'_>, report: &mut Report) -> Option<(Name, Trigger
     let dataset = fields.get("dataset");
     let monitor = fields.get("monitor");
     let schedule = fields.get("schedule");
-    let later: Vec<At<'_>> = LATER.into_iter().filter_map(|key| fields.get(key)).collect();
+    let later: Vec<At<'_>> = LATER.into_iter().filter_map(|key| fields.later(key)).collect();
     for at in &later {
         let source = at.path.rsplit('.').next().unwrap_or_default().to_owned();
         let hint = "this one knows `dataset`, `monitor` and `schedule`; `windlass start` needs no entry";
         at.error(report, format!("triggers by `{source}` come with a later release"), hint.to_owned());
     }
-    let mut given: Vec<(usize, &At<'_>)> = [&dataset, &monitor, &schedule]
-        .into_iter()
-        .enumerate()
-        .filter_map(|(order, at)| Some((order, at.as_ref()?)))
-        .collect();
-    let Some((order, at)) = given.pop() else {
-        if later.is_empty() {
-            let hint = "write `dataset: NAME`, `monitor: NAME`, or `schedule: {cron: …}` or `{when: idle}`";
-            fields.at().clone().error(report, "this trigger listens to nothing", hint.to_owned());
-        }
-        return None;
-    };
-    if !given.is_empty() {
-        at.error(report, "a trigger listens to one thing", "make two entries of this one".to_owned());
-        return None;
-    }
     let of = |kind: &str, name: &Name| format!("{kind}-{name}").parse().unwrap_or_else(|_| name.clone());
-    match order {
-        0 => name(at, report).map(|dataset| (of("dataset", &dataset), TriggerSource::Dataset(dataset))),
-        1 => name(at, report).map(|monitor| (of("monitor", &monitor), TriggerSource::Monitor(monitor))),
-        _ => self::schedule(at, report),
+    match (dataset, monitor, schedule) {
+        (Some(at), None, None) => {
+            name(&at, report).map(|dataset| (of("dataset", &dataset), TriggerSource::Dataset(dataset)))
+        }
+        (None, Some(at), None) => {
+            name(&at, report).map(|monitor| (of("monitor", &monitor), TriggerSource::Monitor(monitor)))
+        }
+        (None, None, Some(at)) => self::schedule(&at, report),
+        (None, None, None) => {
+            if later.is_empty() && !fields.misspells(&["dataset", "monitor", "schedule"]) {
+                let hint = "write `dataset: NAME`, `monitor: NAME`, or `schedule: {cron: …}` or `{when: idle}`";
+                fields.at().clone().error(report, "this trigger listens to nothing", hint.to_owned());
+            }
+            None
+        }
+        (_, Some(second), None) | (_, _, Some(second)) => {
+            second.error(report, "a trigger listens to one thing", "make two entries of this one".to_owned());
+            None
+        }
     }
 }
 
