@@ -125,8 +125,8 @@ pub(crate) fn quantile(sorted: &[f64], level: f64) -> f64 {
     let place = level * (sorted.len() - 1) as f64;
     let below = sorted[place.floor() as usize];
     let above = sorted[place.ceil() as usize];
-    // Where both are the same, so is the answer, to the last bit.
-    below + (above - below) * place.fract()
+    // Where both are the same, so is the answer; and rounding makes none that lies beyond.
+    (below + (above - below) * place.fract()).min(above)
 }
 
 /// Returns the rows with a label in an order that follows from what they are, and the digest of what they are.

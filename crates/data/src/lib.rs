@@ -8,12 +8,15 @@
 
 mod assemble;
 pub mod compare;
+pub mod drift;
 mod format;
 mod judge;
+pub mod labels;
 mod listing;
 pub mod measure;
 mod random;
 mod settle;
+pub mod sketch;
 pub mod table;
 mod undefined;
 

@@ -20,6 +20,9 @@ pub enum Undefined {
     /// Some predictions are missing or infinite.
     #[error("{0} predictions are no finite numbers")]
     NoNumbers(usize),
+    /// The numbers are so large that their squares or sums are infinite.
+    #[error("numbers too large to be measured")]
+    TooLarge,
     /// The measure is for two classes.
     #[error("labels other than 0 and 1")]
     NotBinary,

@@ -141,6 +141,7 @@ mod tests {
             ("mae", &[1.0], &[], "1 labels beside 0 predictions"),
             ("mae", &[1.0, 2.0], &[1.0, f64::NAN], "1 predictions are no finite numbers"),
             ("mae", &[f64::INFINITY], &[1.0], "1 labels are infinite"),
+            ("rmse", &[0.0], &[1e200], "numbers too large to be measured"),
             ("auc", &[0.0, 2.0], &[0.1, 0.2], "labels other than 0 and 1"),
             ("auc", &[1.0, 1.0], &[0.1, 0.2], "all labels are 1"),
             ("auc", &[0.0], &[0.1], "all labels are 0"),

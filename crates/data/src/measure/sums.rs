@@ -88,15 +88,16 @@ impl Sums {
         if self.rows == 0.0 {
             return Err(Undefined::NoRows);
         }
-        match (measure, self.parts.as_slice()) {
-            (Measure::Rmse, parts) => Ok((parts.iter().sum::<f64>() / self.rows).sqrt()),
+        let value = match (measure, self.parts.as_slice()) {
+            (Measure::Rmse, parts) => (parts.iter().sum::<f64>() / self.rows).sqrt(),
             (Measure::F1, [hits, wrong, missed]) => match 2.0 * hits + wrong + missed {
-                0.0 => Err(Undefined::NoPositive),
-                all => Ok(2.0 * hits / all),
+                0.0 => return Err(Undefined::NoPositive),
+                all => 2.0 * hits / all,
             },
-            (Measure::Calibration, bins) => Ok(bins.iter().map(|gap| gap.abs()).sum::<f64>() / self.rows),
-            (_, parts) => Ok(parts.iter().sum::<f64>() / self.rows),
-        }
+            (Measure::Calibration, bins) => bins.iter().map(|gap| gap.abs()).sum::<f64>() / self.rows,
+            (_, parts) => parts.iter().sum::<f64>() / self.rows,
+        };
+        if value.is_finite() { Ok(value) } else { Err(Undefined::TooLarge) }
     }
 }
 
