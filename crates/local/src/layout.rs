@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use windlass_kinds::AttemptId;
+use windlass_kinds::{AttemptId, Name};
 
 /// The data folder, `.windlass` by default.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +39,21 @@ impl DataFolder {
     /// Returns the log of an attempt; it outlives the work folder.
     pub fn log(&self, attempt: &AttemptId) -> PathBuf {
         self.logs().join(format!("{attempt}.log"))
+    }
+
+    /// Returns the folder in which the models that are served are laid out.
+    pub fn models(&self) -> PathBuf {
+        self.0.join("models")
+    }
+
+    /// Returns the folder of the model servers' sockets.
+    pub fn sockets(&self) -> PathBuf {
+        self.0.join("run")
+    }
+
+    /// Returns the log of an endpoint's model servers.
+    pub fn endpoint_log(&self, project: &Name, endpoint: &Name) -> PathBuf {
+        self.logs().join(format!("endpoint-{project}-{endpoint}.log"))
     }
 
     /// Returns the folder in which a step run keeps checkpoints across its attempts.

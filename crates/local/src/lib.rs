@@ -2,9 +2,11 @@
 //!
 //! [`executor`] implements the control loop's `Executor` on processes: it lays out a work folder for each attempt,
 //! starts it under a shim and reports its end. [`step`] is that shim, `windlass step`: it outlives the server, ends
-//! whatever a step leaves behind and writes the result. [`python`] resolves and builds Python environments, and
+//! whatever a step leaves behind and writes the result. [`deployer`] implements its `Deployer` on model servers that
+//! are children of this process. [`python`] resolves and builds Python environments, and
 //! [`run`] tracks a command that has no manifest. The crate knows neither SQL nor Kubernetes.
 
+pub mod deployer;
 pub mod executor;
 pub mod layout;
 pub mod process;
@@ -12,6 +14,7 @@ pub mod python;
 pub mod run;
 pub mod step;
 
+pub use deployer::LocalDeployer;
 pub use executor::LocalExecutor;
 pub use python::Environments;
 pub use step::step_main;

@@ -158,7 +158,7 @@ pub async fn checkout(store: &dyn BlobStore, manifest: &Digest, into: &Path) -> 
         .into_iter()
         .map(|FileEntry { path, digest, size }| TreeFile { path, digest, size, executable: false })
         .collect();
-    tree::lay_out(store, manifest, &files, into).await
+    tree::lay_out(store, manifest, files, into).await
 }
 
 /// Returns every digest a packed model consists of: its manifest, its config and its files.

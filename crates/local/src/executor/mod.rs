@@ -19,6 +19,8 @@ mod shim;
 mod stage;
 mod table;
 
+pub(crate) use self::stage::private_folder;
+
 use std::{
     collections::{BTreeMap, HashSet},
     fs, io,

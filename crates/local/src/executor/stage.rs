@@ -90,7 +90,7 @@ pub(super) fn settle(log: &Path, folder: &AttemptFolder, end: StepEnd) -> StepRe
 }
 
 /// Makes a folder, and those above it, that only its owner may enter.
-pub(super) fn private_folder(path: &Path) -> io::Result<()> {
+pub(crate) fn private_folder(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 

@@ -21,20 +21,20 @@ use crate::{BlobError, BlobStore, TreeError, path::is_within};
 /// followed.
 pub async fn checkout(store: &dyn BlobStore, tree: &Digest, into: &Path) -> Result<(), TreeError> {
     let Tree { files } = read_tree(store, tree).await?;
-    lay_out(store, tree, &files, into).await
+    lay_out(store, tree, files, into).await
 }
 
 /// Lays out `files`, which `content` says are there, as [`checkout`] does; those of one folder should stand together.
 pub(crate) async fn lay_out(
     store: &dyn BlobStore,
     content: &Digest,
-    files: &[TreeFile],
+    files: Vec<TreeFile>,
     into: &Path,
 ) -> Result<(), TreeError> {
-    check(files).map_err(|(path, problem)| TreeError::Unsafe { tree: content.clone(), path, problem })?;
+    check(&files).map_err(|(path, problem)| TreeError::Unsafe { tree: content.clone(), path, problem })?;
     make_folder(into)?;
     let mut made = "";
-    for file in files {
+    for file in &files {
         // Sorted paths: files of one folder mostly stand together.
         if let Some((folder, _)) = file.path.rsplit_once('/')
             && folder != made
@@ -44,7 +44,10 @@ pub(crate) async fn lay_out(
         }
     }
     stream::iter(files)
-        .map(|file| place(store, file, into.join(&file.path)))
+        .map(|file| async move {
+            let target = into.join(&file.path);
+            place(store, file, target).await
+        })
         .buffer_unordered(AT_ONCE)
         .try_collect::<()>()
         .await
@@ -77,7 +80,7 @@ fn make_folder(path: &Path) -> Result<(), TreeError> {
     fs::create_dir_all(path).map_err(|error| TreeError::io("make", path, error))
 }
 
-async fn place(store: &dyn BlobStore, file: &TreeFile, target: PathBuf) -> Result<(), TreeError> {
+async fn place(store: &dyn BlobStore, file: TreeFile, target: PathBuf) -> Result<(), TreeError> {
     let mode = if file.executable { 0o755 } else { 0o644 };
     let copied = match store.local_path(&file.digest) {
         Some(source) => {

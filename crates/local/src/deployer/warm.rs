@@ -1,0 +1,56 @@
+//! Small requests of our own to a model server: is it alive, and a first prediction, so that no client pays for it.
+
+use std::{fs, io, path::Path, time::Duration};
+
+use bytes::Bytes;
+use http::Request;
+use tokio::time::timeout;
+use windlass_net::SocketError;
+use windlass_scan::read_capped;
+
+use super::server::ModelServer;
+
+/// The example that MLflow keeps beside a model, in the form that `/invocations` takes.
+const EXAMPLE: &str = "serving_input_example.json";
+
+/// The most of an example that is read, in bytes; a larger one is not sent.
+const EXAMPLE_CAP: u64 = 1 << 20;
+
+/// Asks a server whether it is alive.
+pub(super) async fn ping(server: &ModelServer) -> Result<(), SocketError> {
+    server.client().send(request("GET", "/ping", Bytes::new())).await.map(drop)
+}
+
+/// Has a server answer the model's own example, where it has one. An error says why the model cannot be served: where
+/// it cannot answer its own example, it can answer nothing.
+pub(super) async fn warm(server: &ModelServer, model: &Path, patience: Duration) -> Result<(), String> {
+    let Ok(Some(example)) = example(model) else { return Ok(()) };
+    let answer = timeout(patience, server.client().send(request("POST", "/invocations", example.into()))).await;
+    match answer {
+        Err(_) => Err(format!("it took more than {} s for its own example", patience.as_secs_f64())),
+        Ok(Err(error)) => Err(format!("it gave no answer to its own example: {}", windlass_control::chain(&error))),
+        // An example in a form that its signature does not know is odd, but harms nobody.
+        Ok(Ok(answer)) if !answer.status().is_server_error() => Ok(()),
+        Ok(Ok(answer)) => {
+            let text: String = String::from_utf8_lossy(answer.body()).chars().take(300).collect();
+            Err(format!("it failed on its own example: {text}"))
+        }
+    }
+}
+
+fn example(model: &Path) -> io::Result<Option<Vec<u8>>> {
+    let file = model.join(EXAMPLE);
+    if !file.is_file() {
+        return Ok(None);
+    }
+    read_capped(fs::File::open(file)?, EXAMPLE_CAP).map(Some)
+}
+
+fn request(method: &str, path: &str, body: Bytes) -> Request<Bytes> {
+    Request::builder()
+        .method(method)
+        .uri(path)
+        .header(http::header::CONTENT_TYPE, "application/json")
+        .body(body)
+        .expect("a fixed request")
+}
