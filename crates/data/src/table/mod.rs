@@ -6,6 +6,7 @@
 
 mod fill;
 mod guess;
+mod pick;
 mod read;
 mod row_ids;
 mod write;
@@ -13,6 +14,7 @@ mod write;
 use std::{borrow::Cow, io, path::PathBuf};
 
 pub use self::{
+    pick::ConcatError,
     read::{read_table, read_table_bytes, read_table_file},
     row_ids::{RowIdError, row_ids},
     write::write_parquet,
