@@ -3,8 +3,10 @@
 //! Nothing here knows the server's insides; the client speaks through `net`.
 
 mod client;
+mod sign_in;
 pub mod token;
 mod types;
 
 pub use client::{Client, ClientError};
+pub use sign_in::SignInAnswer;
 pub use types::*;

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use windlass_kinds::{
-    Digest, PipelineRunId,
-    manifest::{Manifest, Resolved},
-    record::{ModelVersion, PipelineRun, RegisteredModel, StepRun},
+    Digest, Micros, Name, PipelineRunId,
+    manifest::{Manifest, MonitorSpec, Resolved},
+    record::{ModelVersion, Observation, PipelineRun, RegisteredModel, StepRun, Verdict},
 };
 
 /// The error body of every refusal.
@@ -92,6 +92,39 @@ pub struct ModelDetail {
     pub model: RegisteredModel,
     /// Its versions, oldest first.
     pub versions: Vec<ModelVersion>,
+}
+
+/// A verdict, and whether it holds up: `GET /api/v1/models/{name}/versions/{version}/verdicts`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VerdictView {
+    /// The verdict.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+    /// Whether deciding again over the same evidence gave the same; none where the gate was written anew since.
+    #[serde(default)]
+    pub replayed: Option<bool>,
+}
+
+/// `GET /api/v1/monitors/{name}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MonitorDetail {
+    /// The monitor.
+    pub monitor: Name,
+    /// What its manifest says.
+    pub spec: MonitorSpec,
+    /// What it saw, oldest first.
+    pub observations: Vec<Observation>,
+}
+
+/// One event in the history of a model: `GET /api/v1/models/{name}/story`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoryLine {
+    /// When.
+    pub at: Micros,
+    /// What kind of event: `run`, `verdict`, `endpoint`, `monitor`.
+    pub what: String,
+    /// What happened, with its numbers.
+    pub text: String,
 }
 
 /// A piece of a step's log.

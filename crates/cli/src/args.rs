@@ -129,6 +129,12 @@ pub(crate) enum Command {
         after_help = "Examples:\n  windlass model ls\n  windlass model show flights\n  windlass model files flights@3"
     )]
     Model(ModelCommand),
+    /// Monitors: what they saw
+    #[command(subcommand, after_help = "Example:\n  windlass monitor show flights-quality")]
+    Monitor(MonitorCommand),
+    /// Tell the history of a model: which event, which data, which candidates, which numbers, which decision
+    #[command(after_help = "Example:\n  windlass story flights")]
+    Story(StoryArgs),
     /// The ledger: list its entries, verify it
     #[command(
         subcommand,
@@ -341,6 +347,46 @@ pub(crate) enum ModelCommand {
         #[arg(value_name = "MODEL@VERSION")]
         target: String,
     },
+    /// Show what the gates said of a version, decided again over the numbers kept; measure it anew with --now
+    #[command(
+        after_help = "Examples:\n  windlass model gate flights@3\n  windlass model gate flights@3 --now --alias champion"
+    )]
+    Gate {
+        /// The version, as `flights@3`
+        #[arg(value_name = "MODEL@VERSION")]
+        target: String,
+        /// Measure the version now instead of showing what was measured
+        #[arg(long)]
+        now: bool,
+        /// The alias whose gate is asked
+        #[arg(long, default_value = "champion")]
+        alias: String,
+    },
+    /// Point an alias at a version; where a gate stands before it, only if the version passes
+    #[command(after_help = "Example:\n  windlass model alias flights@3 champion")]
+    Alias {
+        /// The version, as `flights@3`
+        #[arg(value_name = "MODEL@VERSION")]
+        target: String,
+        /// The alias
+        alias: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MonitorCommand {
+    /// Show what a monitor saw
+    #[command(after_help = "Example:\n  windlass monitor show flights-quality")]
+    Show {
+        /// The monitor
+        name: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StoryArgs {
+    /// The model
+    pub(crate) model: String,
 }
 
 #[derive(Debug, Subcommand)]

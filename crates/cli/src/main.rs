@@ -89,6 +89,8 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
             Command::Logs(args) => commands::logs::run(&global, args).await,
             Command::Why(args) => commands::why::run(&global, args).await,
             Command::Model(command) => commands::model::run(&global, command).await,
+            Command::Monitor(command) => commands::monitor::run(&global, command).await,
+            Command::Story(args) => commands::story::run(&global, args).await,
             Command::Ledger(command) => commands::ledger::run(&global, command).await,
             Command::Token(command) => commands::token::run(&global, command).await,
             Command::Export(args) => commands::export::run(&global, args).await,

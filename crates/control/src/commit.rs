@@ -10,7 +10,7 @@ use windlass_kinds::{
     Digest, EventId, Micros, Name, StepRunId,
     record::{
         Action, Actor, Artifact, Attempt, AttemptState, CacheEntry, EndpointRevision, Event, LedgerKind, ModelVersion,
-        PipelineRun, Run, RunStatus, StepRun, TriggerState,
+        Observation, PipelineRun, Run, RunStatus, StepRun, TriggerState, Verdict,
     },
 };
 use windlass_store::{StoreError, Tx};
@@ -54,8 +54,23 @@ pub(crate) struct Commit {
     pub(crate) versions: Vec<DeclaredVersion>,
     /// New and changed revisions of endpoints.
     pub(crate) endpoints: Vec<EndpointRevision>,
+    /// Verdicts over candidates.
+    pub(crate) verdicts: Vec<Verdict>,
+    /// Aliases that move because of them.
+    pub(crate) promotions: Vec<Promotion>,
+    /// What monitors saw.
+    pub(crate) observations: Vec<Observation>,
     /// The counter of quiet periods goes up.
     pub(crate) next_epoch: bool,
+}
+
+/// An alias that moves to a version, if it points where it did when that was decided.
+#[derive(Debug, Clone)]
+pub(crate) struct Promotion {
+    pub(crate) version: ModelVersion,
+    pub(crate) alias: String,
+    /// The version it pointed at.
+    pub(crate) expected: Option<u32>,
 }
 
 /// A tracking run to create for an attempt.
@@ -114,6 +129,9 @@ impl Commit {
             abandoned,
             versions,
             endpoints,
+            verdicts,
+            promotions,
+            observations,
             next_epoch,
         } = self;
         for project in projects {
@@ -168,6 +186,10 @@ impl Commit {
         }
         for revision in endpoints {
             crate::endpoints::write_revision(tx, revision).await?;
+        }
+        crate::judging::write(tx, verdicts, promotions, *now).await?;
+        for observation in observations {
+            tx.observation_insert(observation).await?;
         }
         for draft in ledger {
             tx.ledger_append(&draft.project, &draft.actor, draft.kind, &draft.subject, &draft.body, *now).await?;

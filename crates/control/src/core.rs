@@ -393,6 +393,12 @@ impl Inner {
         let _ = self.changes.send(Change::Notice(text));
     }
 
+    /// Tells people that something happened that they wait for.
+    pub(crate) fn tell(&self, text: String) {
+        tracing::info!("{text}");
+        let _ = self.changes.send(Change::Notice(text));
+    }
+
     async fn attempt_ended(&self, attempt: AttemptId, result: AttemptResult) {
         // An end must reach the inbox: try until the store answers. The executor keeps it until we forget it.
         let mut wait = Duration::from_millis(100);

@@ -109,7 +109,32 @@ async fn carry_out(control: &Control, action: Action) {
             let endpoint = endpoint.clone();
             endpoints::unserve(control, action, endpoint).await;
         }
-        ActionBody::Judge { .. } | ActionBody::Observe { .. } => done(control, action, None).await,
+        ActionBody::Judge { model, run, round } => {
+            let evidence = match control.measure_run(&action.project, model, run).await {
+                Ok(evidence) => evidence,
+                Err(error) => {
+                    control.inner.notice(format!("{model} cannot be judged yet: {}", crate::chain(&error)));
+                    return tokio::time::sleep(PAUSE).await;
+                }
+            };
+            let (model, run, round) = (model.clone(), Some(run.clone()), *round);
+            let identity = format!("judged/{}", action.key);
+            done(control, action, Some((identity, EventBody::Judged { model, run, round, evidence }))).await;
+        }
+        ActionBody::Observe { monitor, dataset, version } => {
+            match control.observe(&action.project, monitor, dataset, *version).await {
+                Ok(observed) => {
+                    let answer = observed.map(|observation| {
+                        (format!("observed/{}", action.key), EventBody::Observed { observation })
+                    });
+                    done(control, action, answer).await;
+                }
+                Err(error) => {
+                    control.inner.notice(format!("monitor {monitor} waits: {}", crate::chain(&error)));
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
     }
 }
 

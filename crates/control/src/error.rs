@@ -1,6 +1,6 @@
 //! What can go wrong in the control loop and its doors.
 
-use windlass_kinds::Finding;
+use windlass_kinds::{Finding, record::Verdict};
 use windlass_oci::BlobError;
 use windlass_store::StoreError;
 
@@ -41,9 +41,27 @@ pub enum ControlError {
         /// Who names it.
         users: Vec<String>,
     },
+    /// A gate stands before the alias, and the version does not pass.
+    #[error("{}", gated(.0))]
+    Gated(Box<Verdict>),
+    /// A place that is needed has trouble of its own; trying again may help.
+    #[error("{0}")]
+    Unavailable(String),
     /// The request contradicts the state of what it is about.
     #[error("{0}")]
     Refused(String),
+}
+
+/// Says which rules did not hold.
+fn gated(verdict: &Verdict) -> String {
+    let Verdict { model, version, alias, rules, evidence, .. } = verdict;
+    let failed: Vec<String> = rules
+        .iter()
+        .filter(|rule| !rule.passed)
+        .map(|rule| format!("{}: {}", rule.name, rule.text))
+        .chain(evidence.problems.iter().cloned())
+        .collect();
+    format!("{model}@{version} does not pass the gate before alias {alias}: {}", failed.join("; "))
 }
 
 impl ControlError {
@@ -75,8 +93,13 @@ impl ControlError {
                 | BlobError::Path { .. }
                 | BlobError::NoFiles => true,
             },
-            Self::List(_) | Self::Judge(_) => false,
-            Self::NotFound { .. } | Self::Invalid(_) | Self::Stale | Self::InUse { .. } | Self::Refused(_) => true,
+            Self::List(_) | Self::Judge(_) | Self::Unavailable(_) => false,
+            Self::NotFound { .. }
+            | Self::Invalid(_)
+            | Self::Stale
+            | Self::InUse { .. }
+            | Self::Gated(_)
+            | Self::Refused(_) => true,
         }
     }
 }

@@ -22,6 +22,7 @@ use crate::{
     commit::Commit,
     core::run_id,
     idle::Idle,
+    judging::Judged,
 };
 
 /// A pipeline as it is applied now.
@@ -112,7 +113,11 @@ impl Control {
             EventBody::Served { endpoint, number, outcome } => {
                 self.handle_served(&id, &project, &endpoint, number, &outcome).await
             }
-            EventBody::Judged { .. } | EventBody::Observed { .. } => Ok(self.inner.commit(self.answer(&id)).await?),
+            EventBody::Judged { model, run, round, evidence } => {
+                let judged = Judged { model, run, round, evidence };
+                self.handle_judged(active, &id, &project, judged).await
+            }
+            EventBody::Observed { observation } => self.handle_observed(active, &id, &project, observation).await,
         }
     }
 
@@ -207,6 +212,7 @@ impl Control {
             .await?;
         let Some(version) = version else { return Ok(self.inner.commit(commit).await?) };
         let facts = dataset_facts(&version);
+        self.ask_to_observe(&mut commit, project, dataset, number).await?;
         for live in &self.pipelines(Some(project)).await? {
             let LivePipeline { revision, spec } = &**live;
             for trigger in &spec.triggers {

@@ -21,9 +21,12 @@ mod export;
 mod handle;
 mod idle;
 mod jobs;
+mod judging;
+mod monitoring;
 mod moves;
 mod objects;
 mod requests;
+mod story;
 mod timers;
 mod unless;
 mod versions;
@@ -40,6 +43,7 @@ pub use export::export_canonical;
 pub use jobs::{attempt_of_token, attempt_token};
 pub use objects::{Wanted, users_of};
 pub use requests::state_word;
+pub use story::StoryEvent;
 pub use why::Why;
 
 /// Returns an error with its causes, in one line.

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use windlass_kinds::{
     Digest, EventId, Micros, PipelineRunId,
-    record::{Action, ActionBody, Actor, AttemptState, CacheEntry, LedgerKind, StepRun, StepState},
+    record::{
+        Action, ActionBody, Actor, AttemptState, CacheEntry, LedgerKind, PipelineRunState, StepRun, StepState,
+    },
 };
 use windlass_plan::pipeline::{self, Decision, Facts};
 
@@ -167,6 +169,9 @@ impl Control {
                 &body,
             );
             self.trigger_ended(commit, run).await?;
+            if run.state == PipelineRunState::Succeeded {
+                self.ask_to_judge(commit, run).await?;
+            }
         }
         Ok(())
     }

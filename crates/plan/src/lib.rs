@@ -7,5 +7,6 @@
 pub mod access;
 pub mod condition;
 pub mod diff;
+pub mod judge;
 pub mod pipeline;
 pub mod trigger;

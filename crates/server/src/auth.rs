@@ -26,6 +26,7 @@ use windlass_kinds::{
 use crate::{
     AppState,
     error::ApiError,
+    page,
     principal::{AttemptContext, Principal},
 };
 
@@ -66,18 +67,24 @@ pub(crate) async fn check(State(state): State<AppState>, mut request: Request, n
     if is_open(request.uri().path()) {
         return next.run(request).await;
     }
-    match principal(&state, request.headers()).await {
+    let is_page = page::is_page(request.uri().path());
+    let found = match request.headers().contains_key(header::AUTHORIZATION) || !is_page {
+        true => principal(&state, request.headers()).await,
+        false => session_principal(&state, request.headers()).await,
+    };
+    match found {
         Ok(principal) => {
             request.extensions_mut().insert(principal);
             next.run(request).await
         }
+        Err(refusal) if is_page => page::refuse(request.uri(), request.headers(), refusal).await,
         Err(refusal) => crate::mlflow_or_native(request.uri().path(), refusal),
     }
 }
 
-/// Paths that need no token: they tell that the server lives, and nothing else.
+/// Paths that need no token: they tell that the server lives, or let somebody sign in.
 fn is_open(path: &str) -> bool {
-    matches!(path, "/health" | "/healthz" | "/readyz" | "/version")
+    matches!(path, "/health" | "/healthz" | "/readyz" | "/version") || page::is_open(path)
 }
 
 /// Refuses a `Host` that is not ours (DNS rebinding) and an `Origin` that is another site's.
@@ -124,13 +131,25 @@ fn is_loopback_name(name: &str) -> bool {
         || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
+fn unauthenticated() -> ApiError {
+    ApiError::new(StatusCode::UNAUTHORIZED, "unauthenticated", "a token is needed").hint(
+        "send `Authorization: Bearer TOKEN`; the local token lies in the data folder, in the file `token` \
+         (MLflow clients: MLFLOW_TRACKING_TOKEN)",
+    )
+}
+
+/// Returns who a page's session stands for, as its token says now: a revoked token ends its sessions.
+async fn session_principal(state: &AppState, headers: &HeaderMap) -> Result<Principal, ApiError> {
+    let hash = page::token_of(state, headers).ok_or_else(unauthenticated)?;
+    if let Some(principal) = state.tokens.get(&hash) {
+        return Ok(principal);
+    }
+    let principal = token_principal(state, hash).await?.ok_or_else(unauthenticated)?;
+    state.tokens.put(hash, &principal);
+    Ok(principal)
+}
+
 async fn principal(state: &AppState, headers: &HeaderMap) -> Result<Principal, ApiError> {
-    let unauthenticated = || {
-        ApiError::new(StatusCode::UNAUTHORIZED, "unauthenticated", "a token is needed").hint(
-            "send `Authorization: Bearer TOKEN`; the local token lies in the data folder, in the file `token` \
-             (MLflow clients: MLFLOW_TRACKING_TOKEN)",
-        )
-    };
     let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = header.and_then(token::of_header).ok_or_else(unauthenticated)?;
     let hash = token::hash(&token);

@@ -78,6 +78,9 @@ impl From<ControlError> for ApiError {
                 Self::new(StatusCode::CONFLICT, "in-use", text).hint("delete or change those first")
             }
             ControlError::Refused(_) => Self::new(StatusCode::CONFLICT, "refused", text),
+            ControlError::Gated(_) => Self::new(StatusCode::CONFLICT, "gated", text)
+                .hint("`windlass model gate MODEL@VERSION` shows every number"),
+            ControlError::Unavailable(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", text),
         }
     }
 }

@@ -7,6 +7,7 @@ mod auth;
 mod error;
 mod mlflow;
 mod native;
+mod page;
 mod principal;
 mod serve;
 mod state;

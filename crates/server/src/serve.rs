@@ -5,7 +5,7 @@ use std::{future::Future, net::SocketAddr};
 use axum::{Router, extract::DefaultBodyLimit, middleware};
 use tokio::net::TcpListener;
 
-use crate::{AppState, auth, mlflow, native};
+use crate::{AppState, auth, mlflow, native, page};
 
 /// Why the server cannot serve.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +29,7 @@ pub fn router(state: AppState) -> Router {
     Router::new()
         .merge(native::routes())
         .merge(mlflow::routes())
+        .merge(page::routes())
         .layer(middleware::from_fn_with_state(state.clone(), auth::check))
         // Every handler caps its own body: JSON before parsing, uploads while streaming.
         .layer(DefaultBodyLimit::disable())
@@ -46,8 +47,13 @@ pub async fn serve(
     state: AppState,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
+    let streams = state.streams.clone();
     axum::serve(tokio_nodelay(listener), router(state))
-        .with_graceful_shutdown(shutdown)
+        .with_graceful_shutdown(async move {
+            shutdown.await;
+            // Pages that follow what happens would hold us up.
+            streams.end();
+        })
         .await
         .map_err(ServeError::Serve)
 }

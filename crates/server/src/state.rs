@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use windlass_control::Control;
 
-use crate::auth::TokenCache;
+use crate::{
+    auth::TokenCache,
+    page::{Sessions, Streams},
+};
 
 /// The server's settings.
 #[derive(Debug, Clone)]
@@ -41,11 +44,19 @@ pub struct AppState {
     /// The settings.
     pub settings: Arc<ServerSettings>,
     pub(crate) tokens: Arc<TokenCache>,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) streams: Arc<Streams>,
 }
 
 impl AppState {
     /// Joins the parts.
     pub fn new(control: Control, settings: ServerSettings) -> Self {
-        Self { control, settings: Arc::new(settings), tokens: Arc::new(TokenCache::default()) }
+        Self {
+            control,
+            settings: Arc::new(settings),
+            tokens: Arc::default(),
+            sessions: Arc::default(),
+            streams: Arc::default(),
+        }
     }
 }

@@ -55,7 +55,7 @@ CREATE TABLE run_param (
 CREATE INDEX run_param_by_key ON run_param (key, run);
 
 -- Points are only ever added. SQLite keeps NaN as NULL, so a NaN has value 0 and its flag set; the same point twice is
--- one point.
+-- one point. Both tables are one tree each (WITHOUT ROWID): every page that a point touches is written to the log.
 CREATE TABLE metric_point (
     run TEXT NOT NULL,
     key TEXT NOT NULL,
@@ -67,7 +67,7 @@ CREATE TABLE metric_point (
     dataset_name TEXT,
     dataset_digest TEXT,
     PRIMARY KEY (run, key, step, at_ms, value, nan)
-);
+) WITHOUT ROWID;
 CREATE INDEX metric_point_by_model ON metric_point (model, key) WHERE model IS NOT NULL;
 
 CREATE TABLE metric_latest (
@@ -81,8 +81,7 @@ CREATE TABLE metric_latest (
     dataset_name TEXT,
     dataset_digest TEXT,
     PRIMARY KEY (run, key)
-);
-CREATE INDEX metric_latest_by_key ON metric_latest (key, value);
+) WITHOUT ROWID;
 
 CREATE TABLE run_dataset (
     run TEXT NOT NULL,

@@ -121,6 +121,22 @@ impl Store {
         }
     }
 
+    /// As [`Store::read`] for `work` that makes one statement, which both databases answer from one moment anyway: a
+    /// transaction around it would cost PostgreSQL two more round trips. It must not change anything.
+    ///
+    /// # Panics
+    /// At a second statement, which might see another moment than the first.
+    pub async fn read_one<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + Sync + 'static,
+    {
+        match &self.engine {
+            Engine::Sqlite(store) => store.read_one(work).await,
+            Engine::Postgres(store) => store.read_one(work).await,
+        }
+    }
+
     /// Ends all connections once what was handed over is done; later calls answer [`StoreError::Closed`].
     pub async fn close(&self) {
         match &self.engine {

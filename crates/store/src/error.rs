@@ -65,7 +65,7 @@ pub enum StoreError {
     Closed,
     /// Anything else that the database said.
     #[error("the database failed")]
-    Database(#[source] sqlx::Error),
+    Database(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl StoreError {
@@ -89,20 +89,22 @@ impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match &error {
             sqlx::Error::Database(database) => {
-                let code = database.code().unwrap_or_default();
-                let message = database.message();
-                let known = if database.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some() {
-                    sqlite(code.parse().unwrap_or(0), message)
-                } else {
-                    postgres(&code, message)
-                };
-                known.unwrap_or(Self::Database(error))
+                let known = postgres(&database.code().unwrap_or_default(), database.message());
+                known.unwrap_or(Self::Database(Box::new(error)))
             }
             sqlx::Error::PoolTimedOut => Self::Busy,
             sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => Self::Closed,
             sqlx::Error::Io(io) if io.kind() == std::io::ErrorKind::StorageFull => Self::DiskFull,
-            _ => Self::Database(error),
+            _ => Self::Database(Box::new(error)),
         }
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        let code = error.sqlite_extended_error_code();
+        let known = code.and_then(|code| sqlite(code, &error.to_string()));
+        known.unwrap_or_else(|| Self::Database(Box::new(error)))
     }
 }
 

@@ -18,11 +18,13 @@ mod objects;
 mod postgres;
 mod queues;
 mod registry;
+mod row;
 mod settings;
 mod sqlite;
 mod tracking;
 mod triggers;
 mod tx;
+mod verdicts;
 
 pub use db::{Store, StoreUrl, StoreUrlError};
 pub use error::StoreError;

@@ -8,7 +8,10 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use crate::{StoreError, Tx, migrate, tx::Connection};
+use crate::{
+    StoreError, Tx, migrate,
+    tx::{Connection, Scope},
+};
 
 /// How often a transaction that lost against others is run again.
 const BUSY_TRIES: u32 = 40;
@@ -72,10 +75,20 @@ impl PostgresStore {
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>>,
     {
         let transaction = self.pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
-        let mut tx = Tx { connection: Connection::Postgres(transaction) };
+        let mut tx = Tx { connection: Connection::Postgres(transaction), scope: Scope::Transaction };
         let answer = work(&mut tx).await?;
         finish(tx).await?;
         Ok(answer)
+    }
+
+    /// As [`PostgresStore::read`] for one statement: one round trip instead of three.
+    pub(crate) async fn read_one<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>>,
+    {
+        let connection = self.pool.acquire().await?;
+        let mut tx = Tx { connection: Connection::PostgresOne(connection), scope: Scope::One { spent: false } };
+        work(&mut tx).await
     }
 
     pub(crate) async fn close(&self) {
@@ -88,7 +101,7 @@ where
     F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>>,
 {
     let transaction = pool.begin_with("BEGIN ISOLATION LEVEL SERIALIZABLE").await?;
-    let mut tx = Tx { connection: Connection::Postgres(transaction) };
+    let mut tx = Tx { connection: Connection::Postgres(transaction), scope: Scope::Transaction };
     let answer = work(&mut tx).await?;
     finish(tx).await?;
     Ok(answer)
@@ -97,7 +110,7 @@ where
 async fn finish(tx: Tx) -> Result<(), StoreError> {
     match tx.connection {
         Connection::Postgres(transaction) => Ok(transaction.commit().await?),
-        Connection::Writer(_) | Connection::Reader(_) => unreachable!("opened on PostgreSQL above"),
+        Connection::Sqlite(_) | Connection::PostgresOne(_) => unreachable!("opened on PostgreSQL above"),
     }
 }
 

@@ -5,31 +5,39 @@
 //! In PostgreSQL `SUM` of integers is a numeric: cast it, `CAST(SUM(x) AS BIGINT)`.
 
 use std::borrow::Cow;
-use std::str::FromStr;
 
-use serde::de::DeserializeOwned;
-use sqlx::{
-    Arguments as _, Postgres, Row as _, SqlSafeStr, Sqlite, SqliteConnection, Transaction,
-    postgres::{PgArguments, PgRow},
-    sqlite::{SqliteArguments, SqliteRow},
-};
+use sqlx::{Arguments as _, Postgres, SqlSafeStr, Transaction, pool::PoolConnection, postgres::PgArguments};
 use windlass_kinds::{Digest, Micros, Name};
 
-use crate::StoreError;
+pub(crate) use crate::row::Row;
+use crate::{StoreError, sqlite::SqliteConnection};
 
 /// A transaction in progress, handed to the closures of [`crate::Store::write`] and [`crate::Store::read`].
 pub struct Tx {
     pub(crate) connection: Connection,
+    pub(crate) scope: Scope,
 }
 
 /// Where statements go.
 pub(crate) enum Connection {
-    /// The one connection that writes SQLite; its transaction is the writer task's business.
-    Writer(Box<SqliteConnection>),
-    /// A read transaction of SQLite.
-    Reader(Transaction<'static, Sqlite>),
+    /// A connection to SQLite; its transaction is the business of whoever lends it.
+    Sqlite(SqliteConnection),
     /// A transaction of PostgreSQL.
     Postgres(Transaction<'static, Postgres>),
+    /// A connection to PostgreSQL without a transaction, for one statement.
+    PostgresOne(PoolConnection<Postgres>),
+}
+
+/// What the statements of a [`Tx`] are to each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// One transaction.
+    Transaction,
+    /// There is only one, for which the database makes a transaction by itself.
+    One {
+        /// Whether it was made.
+        spent: bool,
+    },
 }
 
 /// One argument of a statement. The absent values keep their type, which PostgreSQL wants to know.
@@ -84,26 +92,12 @@ arg_from! {
 }
 
 /// Refuses what PostgreSQL cannot hold, on SQLite too, so that both behave the same.
-fn text_checked(text: Cow<'_, str>) -> Result<String, StoreError> {
-    if text.contains('\0') {
-        return Err(StoreError::Invalid { what: "text with a NUL character; leave it out".to_owned() });
+fn check(args: &[Arg<'_>]) -> Result<(), StoreError> {
+    let nul = args.iter().any(|arg| matches!(arg, Arg::Text(Some(text)) if text.contains('\0')));
+    match nul {
+        true => Err(StoreError::Invalid { what: "text with a NUL character; leave it out".to_owned() }),
+        false => Ok(()),
     }
-    Ok(text.into_owned())
-}
-
-fn sqlite_arguments(args: Vec<Arg<'_>>) -> Result<SqliteArguments, StoreError> {
-    let mut list = SqliteArguments::default();
-    list.reserve(args.len(), 0);
-    for arg in args {
-        match arg {
-            Arg::Int(value) => list.add(value),
-            Arg::Real(value) => list.add(value),
-            Arg::Text(value) => list.add(value.map(text_checked).transpose()?),
-            Arg::Bytes(value) => list.add(value),
-        }
-        .map_err(sqlx::Error::Encode)?;
-    }
-    Ok(list)
 }
 
 fn postgres_arguments(args: Vec<Arg<'_>>) -> Result<PgArguments, StoreError> {
@@ -113,7 +107,7 @@ fn postgres_arguments(args: Vec<Arg<'_>>) -> Result<PgArguments, StoreError> {
         match arg {
             Arg::Int(value) => list.add(value),
             Arg::Real(value) => list.add(value),
-            Arg::Text(value) => list.add(value.map(text_checked).transpose()?),
+            Arg::Text(value) => list.add(value.map(Cow::into_owned)),
             Arg::Bytes(value) => list.add(value),
         }
         .map_err(sqlx::Error::Encode)?;
@@ -124,19 +118,19 @@ fn postgres_arguments(args: Vec<Arg<'_>>) -> Result<PgArguments, StoreError> {
 impl Tx {
     /// Runs a statement; returns how many rows it changed.
     pub(crate) async fn execute(&mut self, sql: impl SqlSafeStr + Send, args: Vec<Arg<'_>>) -> Result<u64, StoreError> {
+        self.begin(&args)?;
         let sql = sql.into_sql_str();
-        let changed = match &mut self.connection {
-            Connection::Writer(connection) => {
-                sqlx::query_with(sql, sqlite_arguments(args)?).execute(&mut **connection).await?.rows_affected()
-            }
-            Connection::Reader(transaction) => {
-                sqlx::query_with(sql, sqlite_arguments(args)?).execute(&mut **transaction).await?.rows_affected()
-            }
+        match &mut self.connection {
+            Connection::Sqlite(connection) => connection.execute(sql.as_str(), &args),
             Connection::Postgres(transaction) => {
-                sqlx::query_with(sql, postgres_arguments(args)?).execute(&mut **transaction).await?.rows_affected()
+                let query = sqlx::query_with(sql, postgres_arguments(args)?);
+                Ok(query.execute(&mut **transaction).await?.rows_affected())
             }
-        };
-        Ok(changed)
+            Connection::PostgresOne(connection) => {
+                let query = sqlx::query_with(sql, postgres_arguments(args)?);
+                Ok(query.execute(&mut **connection).await?.rows_affected())
+            }
+        }
     }
 
     /// Runs a query; returns all its rows.
@@ -145,22 +139,21 @@ impl Tx {
         sql: impl SqlSafeStr + Send,
         args: Vec<Arg<'_>>,
     ) -> Result<Vec<Row>, StoreError> {
+        self.begin(&args)?;
         let sql = sql.into_sql_str();
         let rows = match &mut self.connection {
-            Connection::Writer(connection) => {
-                let rows = sqlx::query_with(sql, sqlite_arguments(args)?).fetch_all(&mut **connection).await?;
-                rows.into_iter().map(Row::Sqlite).collect()
-            }
-            Connection::Reader(transaction) => {
-                let rows = sqlx::query_with(sql, sqlite_arguments(args)?).fetch_all(&mut **transaction).await?;
-                rows.into_iter().map(Row::Sqlite).collect()
+            Connection::Sqlite(connection) => {
+                let rows = connection.rows(sql.as_str(), &args)?;
+                return Ok(rows.into_iter().map(Row::Sqlite).collect());
             }
             Connection::Postgres(transaction) => {
-                let rows = sqlx::query_with(sql, postgres_arguments(args)?).fetch_all(&mut **transaction).await?;
-                rows.into_iter().map(Row::Postgres).collect()
+                sqlx::query_with(sql, postgres_arguments(args)?).fetch_all(&mut **transaction).await?
+            }
+            Connection::PostgresOne(connection) => {
+                sqlx::query_with(sql, postgres_arguments(args)?).fetch_all(&mut **connection).await?
             }
         };
-        Ok(rows)
+        Ok(rows.into_iter().map(Row::Postgres).collect())
     }
 
     /// Runs a query; returns its first row, if any.
@@ -172,82 +165,19 @@ impl Tx {
         Ok(self.rows(sql, args).await?.into_iter().next())
     }
 
+    /// Judges a statement before it goes to the database.
+    fn begin(&mut self, args: &[Arg<'_>]) -> Result<(), StoreError> {
+        if let Scope::One { spent } = &mut self.scope {
+            assert!(!std::mem::replace(spent, true), "`read_one` makes one statement; several want `read`");
+        }
+        check(args)
+    }
+
     /// Returns whether statements go to PostgreSQL, for the few that differ.
     pub(crate) fn is_postgres(&self) -> bool {
         match &self.connection {
-            Connection::Writer(_) | Connection::Reader(_) => false,
-            Connection::Postgres(_) => true,
+            Connection::Sqlite(_) => false,
+            Connection::Postgres(_) | Connection::PostgresOne(_) => true,
         }
-    }
-}
-
-/// One row of an answer; columns count from 0.
-pub(crate) enum Row {
-    Sqlite(SqliteRow),
-    Postgres(PgRow),
-}
-
-macro_rules! column {
-    ($row:expr, $type:ty, $index:expr) => {
-        match $row {
-            Row::Sqlite(row) => row.try_get_unchecked::<$type, _>($index),
-            Row::Postgres(row) => row.try_get_unchecked::<$type, _>($index),
-        }
-        .map_err(|error| StoreError::corrupt(format!("column {} of a row: {error}", $index)))
-    };
-}
-
-impl Row {
-    /// Returns a text.
-    pub(crate) fn text(&self, index: usize) -> Result<String, StoreError> {
-        column!(self, String, index)
-    }
-
-    /// Returns a text that may be absent.
-    pub(crate) fn opt_text(&self, index: usize) -> Result<Option<String>, StoreError> {
-        column!(self, Option<String>, index)
-    }
-
-    /// Returns an integer.
-    pub(crate) fn int(&self, index: usize) -> Result<i64, StoreError> {
-        column!(self, i64, index)
-    }
-
-    /// Returns an integer that may be absent.
-    pub(crate) fn opt_int(&self, index: usize) -> Result<Option<i64>, StoreError> {
-        column!(self, Option<i64>, index)
-    }
-
-    /// Returns a small count, such as a version number.
-    pub(crate) fn count(&self, index: usize) -> Result<u32, StoreError> {
-        let value = self.int(index)?;
-        u32::try_from(value).map_err(|_| StoreError::corrupt(format!("column {index} of a row: {value} is no count")))
-    }
-
-    /// Returns a floating point number.
-    pub(crate) fn real(&self, index: usize) -> Result<f64, StoreError> {
-        column!(self, f64, index)
-    }
-
-    /// Returns a truth value, stored as 0 or 1.
-    pub(crate) fn bool(&self, index: usize) -> Result<bool, StoreError> {
-        Ok(self.int(index)? != 0)
-    }
-
-    /// Returns an instant.
-    pub(crate) fn micros(&self, index: usize) -> Result<Micros, StoreError> {
-        Ok(Micros(self.int(index)?))
-    }
-
-    /// Returns a text in its type: a name, a digest.
-    pub(crate) fn parsed<T: FromStr<Err: std::fmt::Display>>(&self, index: usize) -> Result<T, StoreError> {
-        let text = self.text(index)?;
-        text.parse().map_err(|error| StoreError::corrupt(format!("column {index} of a row: {error}")))
-    }
-
-    /// Returns a record from its JSON.
-    pub(crate) fn json<T: DeserializeOwned>(&self, index: usize) -> Result<T, StoreError> {
-        let text = self.text(index)?;
-        serde_json::from_str(&text).map_err(|error| StoreError::corrupt(format!("column {index} of a row: {error}")))
     }
 }

@@ -104,7 +104,13 @@ mod tests {
         assert_eq!(Table::concat([whole.pick(&[0]), whole.pick(&[1, 2])]).unwrap(), whole);
         assert_eq!(Table::concat([]).unwrap(), Table::default());
         let other = Table::new(vec![("a".to_owned(), Values::Int(vec![Some(1)]))]).unwrap();
-        assert_eq!(Table::concat([whole.clone(), other.clone()]).unwrap_err().to_string(), "column `a` is number in one table and integer in another");
-        assert_eq!(Table::concat([other, whole]).unwrap_err(), ConcatError::Type { name: "a".to_owned(), one: "integer", other: "number" });
+        assert_eq!(
+            Table::concat([whole.clone(), other.clone()]).unwrap_err().to_string(),
+            "column `a` is number in one table and integer in another"
+        );
+        assert_eq!(
+            Table::concat([other, whole]).unwrap_err(),
+            ConcatError::Type { name: "a".to_owned(), one: "integer", other: "number" }
+        );
     }
 }

@@ -10,21 +10,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Digest, Measure, Micros, Name, PipelineRunId};
 
-/// What was measured of one version for one gate: numbers with what they were computed from. No verdict in it.
+/// What was measured of one version for the gates of its model: numbers with what they were computed from. No verdict in it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
     /// The registered model.
     pub model: String,
     /// The version.
     pub version: u32,
-    /// The version that had the gate's alias when this was measured, if any.
+    /// The version that had the first gate's alias when this was measured, if any.
     pub champion: Option<u32>,
+    /// What the model's aliases pointed at when this was measured, all of them: one that is not here pointed at
+    /// nothing. A verdict over it holds only while those that its gate names still point there.
+    pub aliases: BTreeMap<String, u32>,
     /// The evaluation rows; none where [`Self::problems`] says why.
     pub rows: Option<RowsEvidence>,
     /// Measures of the version over the rows, by their text (`mae`).
     #[serde(default)]
     pub measures: BTreeMap<String, f64>,
-    /// The same of the champion over the same rows.
+    /// The same of [`Self::champion`] over the same rows.
     #[serde(default)]
     pub champion_measures: BTreeMap<String, f64>,
     /// Comparisons with versions that have an alias.

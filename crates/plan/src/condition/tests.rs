@@ -11,6 +11,7 @@ fn facts() -> TriggerFacts {
         added: vec!["2013-03.parquet".to_owned()],
         changed: Vec::new(),
         removed: Vec::new(),
+        breach: None,
     }
 }
 
@@ -38,6 +39,27 @@ fn triggers_ask_about_versions() {
     for (expression, expected) in cases {
         let got = eval_trigger(expression, &facts(), 7);
         assert_eq!(got.as_ref().map_err(ToString::to_string).copied(), expected.map_err(str::to_owned), "{expression}");
+    }
+}
+
+#[test]
+fn triggers_ask_about_breaches() {
+    let breach = BreachFacts {
+        monitor: "quality".parse().unwrap(),
+        measure: "mae".to_owned(),
+        value: 14.2,
+        threshold: 13.9,
+        window: "arrivals version 5".to_owned(),
+    };
+    let of_monitor = TriggerFacts { breach: Some(breach), ..TriggerFacts::default() };
+    for (expression, facts, expected) in [
+        ("trigger.measure == 'mae' && trigger.value > trigger.threshold", &of_monitor, true),
+        ("trigger.value > trigger.threshold * 1.1", &of_monitor, false),
+        ("trigger.monitor == 'quality' && trigger.window.startsWith('arrivals')", &of_monitor, true),
+        ("version.number == null", &of_monitor, true),
+        ("trigger.measure == null", &facts(), true),
+    ] {
+        assert_eq!(eval_trigger(expression, facts, 1), Ok(expected), "{expression}");
     }
 }
 

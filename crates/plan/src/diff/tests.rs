@@ -49,7 +49,7 @@ fn nothing_before_lists_every_field() {
 }
 
 fn model(name: &str, description: &str) -> (Manifest, Resolved) {
-    let spec = Spec::Model(ModelSpec { description: description.to_owned() });
+    let spec = Spec::Model(ModelSpec { description: description.to_owned(), ..ModelSpec::default() });
     let manifest = Manifest {
         name: name.parse().unwrap(),
         project: "default".parse().unwrap(),

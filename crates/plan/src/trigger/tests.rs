@@ -1,5 +1,5 @@
 use serde_json::json;
-use windlass_kinds::{Span, manifest::TriggerSource};
+use windlass_kinds::{Span, manifest::TriggerSource, record::BreachFacts};
 
 use super::*;
 
@@ -30,9 +30,11 @@ fn version(number: u32, added: &[&str]) -> TriggerFacts {
     }
 }
 
-/// Plays lines such as `0s version 1`, `5s held`, `6s failed`, `7s succeeded`, `8s reset` and says what came of each.
+/// Plays lines such as `0s version 1`, `1s taken 3` (what the alias of `unless` points at from then on), `5s held`,
+/// `6s failed`, `7s succeeded`, `8s reset`, `9s worse` and `9s improved`, and says what came of each.
 fn play(spec: &TriggerSpec, lines: &[&str]) -> Vec<String> {
     let mut state = TriggerState::default();
+    let mut taken = None;
     let mut said = Vec::new();
     for line in lines {
         let (at, what) = line.split_once(' ').unwrap();
@@ -42,18 +44,26 @@ fn play(spec: &TriggerSpec, lines: &[&str]) -> Vec<String> {
             ("version", number) => {
                 let number = number.parse().unwrap();
                 let facts = version(number, &[&format!("{number}.parquet")]);
-                let (state, outcome) = decide(spec, &state, &facts, &EventId::new(format!("e{number}")), None, now);
+                let (state, outcome) = decide(spec, &state, &facts, &EventId::new(format!("e{number}")), taken, now);
                 (state, show(&outcome))
             }
             ("held", _) => {
-                let (state, outcome) = held(spec, &state, None, now);
+                let (state, outcome) = held(spec, &state, taken, now);
                 (state, outcome.as_ref().map_or("nothing held".to_owned(), show))
             }
             (end @ ("failed" | "succeeded"), _) => {
                 let (state, opened) = ended(spec, &state, end == "succeeded", now);
                 (state, opened.unwrap_or_else(|| "noted".to_owned()))
             }
+            (verdict @ ("worse" | "improved"), _) => {
+                let (state, opened) = improved(spec, &state, verdict == "improved", now);
+                (state, opened.unwrap_or_else(|| "noted".to_owned()))
+            }
             ("reset", _) => (reset(state), "closed".to_owned()),
+            ("taken", version) => {
+                taken = version.parse().ok();
+                (state, "noted".to_owned())
+            }
             other => panic!("{other:?}"),
         };
         state = next;
@@ -95,6 +105,59 @@ fn conditions_hold_or_do_not() {
     assert_eq!(
         play(&when("trigger.count == 1"), &["0s version 1", "0s version 2"]),
         ["fire: dataset arrivals version 1", "ignore: its condition `trigger.count == 1` does not hold"]
+    );
+}
+
+#[test]
+fn an_alias_that_points_somewhere_keeps_it_still() {
+    let spec =
+        TriggerSpec { unless: Some("flights@champion".parse().unwrap()), cool_down: "10s".parse().unwrap(), ..spec() };
+    assert_eq!(
+        play(
+            &spec,
+            &["0s version 1", "1s version 2", "2s taken 1", "10s held", "11s version 3", "12s taken", "13s version 4"]
+        ),
+        [
+            "fire: dataset arrivals version 1",
+            "hold: cooling down until 1970-01-01T00:00:10.000000Z",
+            "noted",
+            "ignore: flights@champion is there: version 1",
+            "ignore: flights@champion is there: version 1",
+            "noted",
+            "fire: dataset arrivals version 4",
+        ]
+    );
+}
+
+#[test]
+fn runs_that_improve_nothing_open_the_breaker_once() {
+    let spec = TriggerSpec { max_without_improvement: Some(2), ..spec() };
+    assert_eq!(
+        play(
+            &spec,
+            &[
+                "0s worse",
+                "1s improved",
+                "2s worse",
+                "3s worse",
+                "4s worse",
+                "5s version 1",
+                "6s reset",
+                "7s held",
+                "8s worse"
+            ]
+        ),
+        [
+            "noted",
+            "noted",
+            "noted",
+            "trigger labels stopped after 2 runs in a row made no better version; it waits for a person",
+            "noted",
+            "hold for a person: trigger labels stopped after 2 runs in a row made no better version; it waits for a person",
+            "closed",
+            "fire: dataset arrivals version 1",
+            "noted",
+        ]
     );
 }
 
@@ -193,7 +256,7 @@ fn a_schedule_ends_after_its_times() {
 fn a_clock_set_back_delays_by_no_more_than_the_rule() {
     let spec = TriggerSpec { cool_down: "10s".parse().unwrap(), max_per_day: Some(1), ..spec() };
     let state = TriggerState { recent: vec![Micros(400 * DAY)], fired: 1, ..TriggerState::default() };
-    let (state, outcome) = decide(&spec, &state, &version(1, &[]), &EventId::new("e"), Micros(0));
+    let (state, outcome) = decide(&spec, &state, &version(1, &[]), &EventId::new("e"), None, Micros(0));
     assert_eq!(state.recent, [Micros(0)]);
     assert!(matches!(outcome, Outcome::Hold { until: Some(Micros(DAY)), .. }), "{outcome:?}");
     // What was held before the clock went back is looked at again at once.
@@ -250,10 +313,28 @@ fn placeholders_are_filled() {
         (json!(1.5), json!(1.5)),
     ];
     let facts = TriggerFacts { text: "v7".to_owned(), ..version(7, &["a", "b"]) };
-    for (given, expected) in cases {
-        let filled = super::parameters::fill(&[("p".to_owned(), given.clone())].into(), &facts, 3);
+    let check = |given: serde_json::Value, facts: &TriggerFacts, expected: serde_json::Value| {
+        let filled = super::parameters::fill(&[("p".to_owned(), given.clone())].into(), facts, 3);
         assert_eq!(filled["p"], expected, "{given}");
+    };
+    for (given, expected) in cases {
+        check(given, &facts, expected);
     }
+    check(json!("${trigger.measure}"), &facts, json!(null));
+    let breach = BreachFacts {
+        monitor: "quality".parse().unwrap(),
+        measure: "mae".to_owned(),
+        value: 14.2,
+        threshold: 13.9,
+        window: "arrivals version 5".to_owned(),
+    };
+    let facts = TriggerFacts { breach: Some(breach), ..facts };
+    check(json!("${trigger.value}"), &facts, json!(14.2));
+    check(
+        json!("${trigger.monitor}: ${trigger.measure} ${trigger.value} of ${trigger.threshold} in ${trigger.window}"),
+        &facts,
+        json!("quality: mae 14.2 of 13.9 in arrivals version 5"),
+    );
 }
 
 fn cron(cron: &str, timezone: &str) -> TriggerSource {
@@ -309,7 +390,7 @@ fn a_schedule_goes_on_from_where_it_was_asked() {
     assert_eq!(due(&spec, &fresh, applied, now), Some(at("2026-01-01T03:00:00Z")), "missed, so due now");
     // Turned down by its condition, it is still not asked about the same instant again.
     let never = TriggerSpec { condition: Some("false".to_owned()), ..spec.clone() };
-    let (asked, outcome) = decide(&never, &fresh, &TriggerFacts::default(), &EventId::new("e"), now);
+    let (asked, outcome) = decide(&never, &fresh, &TriggerFacts::default(), &EventId::new("e"), None, now);
     assert!(matches!(outcome, Outcome::Ignore { .. }));
     assert_eq!(due(&never, &asked, applied, now), Some(at("2026-01-02T03:00:00Z")));
     let done = TriggerState { fired: 2, ..fresh.clone() };

@@ -85,6 +85,17 @@ impl Door {
             .await
     }
 
+    /// Points an alias at a version, if the gate before it lets it.
+    pub(super) async fn alias_set(&self, model: &str, version: u32, alias: &str) -> Result<()> {
+        let control = &self.state.control;
+        Ok(control.alias_set(self.project(), model, version, alias, &self.principal.actor).await?)
+    }
+
+    /// Tells whoever serves that an alias may point elsewhere now.
+    pub(super) fn registry_moved(&self) {
+        self.state.control.registry_moved();
+    }
+
     /// Returns the project that the caller works in.
     pub(super) fn project(&self) -> &Name {
         &self.principal.project

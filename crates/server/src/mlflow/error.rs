@@ -6,6 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
+use windlass_control::ControlError;
 use windlass_oci::BlobError;
 use windlass_store::{Refusal, RefusalSubject as Subject, StoreError};
 
@@ -115,6 +116,26 @@ impl From<StoreError> for Error {
                 Self::new(StatusCode::INSUFFICIENT_STORAGE, "INTERNAL_ERROR", StoreError::DiskFull.to_string())
             }
             error => Self::internal(&error),
+        }
+    }
+}
+
+impl From<ControlError> for Error {
+    fn from(error: ControlError) -> Self {
+        match error {
+            ControlError::Store(error) => error.into(),
+            ControlError::Content(error) => error.into(),
+            ControlError::Gated(_) => Self::invalid(error.to_string()),
+            ControlError::NotFound { what, near: _ } => Self::not_found(format!("{what} not found")),
+            ControlError::Unavailable(reason) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "TEMPORARILY_UNAVAILABLE", reason)
+            }
+            ControlError::Refused(reason) => Self::new(StatusCode::CONFLICT, "RESOURCE_CONFLICT", reason),
+            ControlError::List(_)
+            | ControlError::Judge(_)
+            | ControlError::Invalid(_)
+            | ControlError::Stale
+            | ControlError::InUse { .. } => Self::internal(&error),
         }
     }
 }

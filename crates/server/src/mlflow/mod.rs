@@ -30,6 +30,8 @@ use axum::{
     routing::{any, delete, get, patch, post, put},
 };
 
+pub(crate) use show::run_root;
+
 use crate::{AppState, error::ApiError};
 
 /// The version of MLflow whose behaviour is followed; clients ask for it.

@@ -230,8 +230,7 @@ pub(super) async fn alias_set(door: Door, Body(body): Body<Which>) -> Result<Jso
     let (name, alias) = (body.name.text("name")?, body.alias.text("alias")?);
     check::alias(&alias)?;
     let version = number(&body.version.text("version")?)?;
-    let args = (door.project().clone(), name, alias, version, door.principal.actor.clone(), door.now());
-    door.write(args, |tx, a| Box::pin(async move { tx.alias_set(&a.0, &a.1, &a.2, a.3, &a.4, a.5).await })).await?;
+    door.alias_set(&name, version, &alias).await?;
     Ok(Json(Empty {}))
 }
 
@@ -240,6 +239,7 @@ pub(super) async fn alias_delete(door: Door, Body(body): Body<Which>) -> Result<
     let (name, alias) = (body.name.text("name")?, body.alias.text("alias")?);
     let args = (door.project().clone(), name, alias, door.principal.actor.clone(), door.now());
     door.write(args, |tx, a| Box::pin(async move { tx.alias_delete(&a.0, &a.1, &a.2, &a.3, a.4).await })).await?;
+    door.registry_moved();
     Ok(Json(Empty {}))
 }
 

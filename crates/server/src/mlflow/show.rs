@@ -27,7 +27,7 @@ pub(super) fn tags(pairs: Vec<(String, String)>) -> Vec<Tag> {
 }
 
 /// Returns where a run's artifacts lie, relative to the root of all artifacts.
-pub(super) fn run_root(experiment: &ExperimentId, run: &RunId) -> String {
+pub(crate) fn run_root(experiment: &ExperimentId, run: &RunId) -> String {
     format!("{experiment}/{run}/artifacts")
 }
 

@@ -3,9 +3,11 @@
 mod content;
 mod ledger;
 mod models;
+mod monitors;
 mod objects;
 mod runs;
 mod tokens;
+mod verdicts;
 
 use axum::{
     Json, Router,
@@ -44,6 +46,11 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/api/v1/models", get(models::list))
         .route("/api/v1/models/{name}", get(models::read))
         .route("/api/v1/models/{name}/versions/{version}/files", get(models::files))
+        .route("/api/v1/models/{name}/versions/{version}/verdicts", get(verdicts::list))
+        .route("/api/v1/models/{name}/versions/{version}/gate", post(verdicts::judge_now))
+        .route("/api/v1/models/{name}/versions/{version}/alias", post(verdicts::alias_set))
+        .route("/api/v1/models/{name}/story", get(verdicts::story))
+        .route("/api/v1/monitors/{name}", get(monitors::read))
         .route("/api/v1/blobs/{digest}", put(content::upload).head(content::exists).get(content::download))
         .route("/api/v1/ledger", get(ledger::list))
         .route("/api/v1/export", get(ledger::export))
@@ -81,6 +88,14 @@ impl Caller {
         }
         Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", format!("{} may not do that", self.principal.actor))
             .hint("ask an admin for a token with a higher role"))
+    }
+
+    /// Like [`Caller::may`], for what the code of a step may ask too.
+    pub(crate) fn may_as_step(&self, operation: Operation) -> Result<&Principal, ApiError> {
+        match self.principal.attempt {
+            Some(_) if allowed(self.principal.role, operation) => Ok(&self.principal),
+            Some(_) | None => self.may(operation),
+        }
     }
 
     /// Returns the one project that a listing is about; `None` means all.

@@ -3,4 +3,6 @@
 mod mlflow;
 mod mlflow_client;
 mod native;
+mod page;
+mod page_story;
 mod support;

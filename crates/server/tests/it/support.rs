@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use axum::{
     Router,
     body::{Body, to_bytes},
-    http::{Method, Request, StatusCode, header},
+    http::{HeaderMap, Method, Request, StatusCode, header},
 };
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -181,6 +181,32 @@ impl TestServer {
         let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
         let (status, bytes) = self.send(token, method, path, body).await;
         (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+    }
+
+    /// Asks for a page with further headers, and no token but what they carry.
+    pub(crate) async fn look(&self, path: &str, headers: &[(&str, &str)]) -> (StatusCode, HeaderMap, String) {
+        self.ask_as("GET", path, headers).await
+    }
+
+    /// Sends one request without a body; a `host` among the headers replaces the usual one.
+    pub(crate) async fn ask_as(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> (StatusCode, HeaderMap, String) {
+        let mut request = Request::builder().method(method).uri(path);
+        if !headers.iter().any(|(name, _)| *name == "host") {
+            request = request.header(header::HOST, "localhost");
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Body::empty()).expect("a request");
+        let answer = self.router.clone().oneshot(request).await.expect("an answer");
+        let (parts, body) = answer.into_parts();
+        let bytes = to_bytes(body, usize::MAX).await.expect("a body");
+        (parts.status, parts.headers, String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// Like [`TestServer::ask`], about a project that the request names.

@@ -73,6 +73,30 @@ pub(super) const COVERED: &[Covered] = &[
         columns: &["/state", "/model", "/version", "/created_at"],
         may_vanish: false,
     },
+    Covered {
+        table: "verdict",
+        kinds: &[LedgerKind::Verdict],
+        about: |_| true,
+        sql: "SELECT project, 'verdict ' || model || '@' || CAST(version AS TEXT) || ' ' || alias || ' '
+                     || CAST(number AS TEXT), body, model, CAST(version AS TEXT), alias, CAST(passed AS TEXT),
+                     CAST(judged_at AS TEXT)
+              FROM verdict ORDER BY project, model, version, alias, number LIMIT $1 OFFSET $2",
+        part: None,
+        columns: &["/model", "/version", "/alias", "/passed", "/judged_at"],
+        may_vanish: false,
+    },
+    Covered {
+        table: "observation",
+        kinds: &[LedgerKind::Observation],
+        about: |_| true,
+        // What crossed no threshold is not recorded.
+        sql: "SELECT project, 'monitor ' || monitor || ' ' || CAST(sequence AS TEXT), body, monitor,
+                     CAST(observed_at AS TEXT)
+              FROM observation WHERE breached = 1 ORDER BY project, monitor, sequence LIMIT $1 OFFSET $2",
+        part: None,
+        columns: &["/monitor", "/observed_at"],
+        may_vanish: false,
+    },
 ];
 
 /// What the newest entries of some kinds about a subject are looked up under: a table, and the kinds.

@@ -82,9 +82,23 @@ impl Tx {
 
     /// Lists rows in the order they were written.
     pub async fn ledger_list(&mut self, query: &LedgerQuery) -> Result<Vec<LedgerRow>, StoreError> {
+        self.ledger_rows(query, i64::MAX, "ASC").await
+    }
+
+    /// Lists rows before a [`LedgerRow::place`], the newest first.
+    pub async fn ledger_newest(&mut self, query: &LedgerQuery, before: i64) -> Result<Vec<LedgerRow>, StoreError> {
+        self.ledger_rows(query, before, "DESC").await
+    }
+
+    async fn ledger_rows(
+        &mut self,
+        query: &LedgerQuery,
+        before: i64,
+        order: &str,
+    ) -> Result<Vec<LedgerRow>, StoreError> {
         let LedgerQuery { project, kind, subject, after, limit } = query;
-        let mut sql = "SELECT place, leaf, entry FROM ledger WHERE place > $1".to_owned();
-        let mut args = args![*after, *limit];
+        let mut sql = "SELECT place, leaf, entry FROM ledger WHERE place > $1 AND place < $3".to_owned();
+        let mut args = args![*after, *limit, before];
         // Only what was asked for, so that each question finds its index.
         for (column, value) in [
             ("project", project.as_ref().map(Name::as_str)),
@@ -96,7 +110,7 @@ impl Tx {
                 sql.push_str(&format!(" AND {column} = ${}", args.len()));
             }
         }
-        sql.push_str(" ORDER BY place LIMIT $2");
+        sql.push_str(&format!(" ORDER BY place {order} LIMIT $2"));
         let rows = self.rows(AssertSqlSafe(sql), args).await?;
         rows.iter().map(ledger_row).collect()
     }

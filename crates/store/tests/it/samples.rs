@@ -24,7 +24,7 @@ pub(crate) fn revision(project: &str, model: &str, number: u32) -> Revision {
         project: name(project),
         labels: BTreeMap::new(),
         annotations: BTreeMap::new(),
-        spec: Spec::Model(ModelSpec { description: format!("text {number}") }),
+        spec: Spec::Model(ModelSpec { description: format!("text {number}"), ..ModelSpec::default() }),
     };
     let resolved = Resolved { base: "/work".to_owned(), code: None, requirements: BTreeMap::new() };
     Revision {

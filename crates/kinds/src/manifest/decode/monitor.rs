@@ -158,6 +158,10 @@ fn threshold(at: &At<'_>, watch: Option<&Watch>, report: &mut Report) -> Option<
         at.error(report, "drift has no test score", "leave `of` out: the bound is the measure's own".to_owned());
     }
     let absolute = fields.get("absolute").and_then(|at| boolean(&at, report)).unwrap_or(false);
+    if of_test && !absolute && measure.as_deref() == Some("bias") {
+        let hint = "add `absolute: true`: a share of a negative bias is less, not more".to_owned();
+        at.error(report, "the bias has a sign", hint);
+    }
     let (k, n) = fields.get("windows").and_then(|at| windows(&at, report)).unwrap_or((1, 1));
     let warn = fields.get("warn").and_then(|at| boolean(&at, report)).unwrap_or(false);
     fields.finish(report);

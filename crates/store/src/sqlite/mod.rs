@@ -1,0 +1,130 @@
+//! The store on SQLite: one file, a few readers, one writer.
+//!
+//! SQLite is called where its connection lives, on threads that may wait for the disk: a write crosses to the writer's
+//! thread once and its answer comes back once, however many statements it has, because waking a thread costs more than
+//! most statements. Reads go the same way to threads of the runtime that are made for waiting.
+
+mod connection;
+mod readers;
+mod writer;
+
+use std::{
+    io::ErrorKind,
+    path::Path,
+    sync::{Arc, Mutex},
+};
+
+use futures_util::future::BoxFuture;
+use tokio::sync::mpsc;
+
+use crate::{StoreError, Tx, migrate};
+use connection::Access;
+pub(crate) use connection::{SqliteConnection, SqliteRow};
+use readers::Readers;
+use writer::{Message, Writer};
+
+/// How many writes wait for the writer before callers wait to hand theirs over.
+const QUEUE: usize = 1024;
+
+#[derive(Clone)]
+pub(crate) struct SqliteStore {
+    readers: Readers,
+    jobs: mpsc::Sender<Message>,
+    writer: Arc<Mutex<Option<std::thread::JoinHandle<()>>>>,
+}
+
+impl SqliteStore {
+    pub(crate) async fn open(path: &Path) -> Result<Self, StoreError> {
+        let opened = path.to_owned();
+        let connection = wait(move || {
+            prepare_folder(&opened)?;
+            let mut connection = SqliteConnection::open(&opened, Access::Write)?;
+            migrate::sqlite(&mut connection)?;
+            Ok(connection)
+        })
+        .await?;
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let writer = Writer::start(connection, queue).map_err(|source| StoreError::Open { path: path.into(), source })?;
+        Ok(Self { readers: Readers::new(path, Access::Read), jobs, writer: Arc::new(Mutex::new(Some(writer))) })
+    }
+
+    /// Opens a file that cannot be written, with a schema that is ours already; there is no writer.
+    pub(crate) async fn open_to_read(path: &Path) -> Result<Self, StoreError> {
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        // Closed in good order, all is in the file, and SQLite need not make the files beside it that it shares a log by.
+        let whole = std::fs::metadata(log).map_or(true, |log| log.len() == 0);
+        let access = if whole { Access::Frozen } else { Access::Read };
+        let opened = path.to_owned();
+        let current = wait(move || migrate::is_current(&mut SqliteConnection::open(&opened, access)?)).await?;
+        if !current {
+            return Err(StoreError::ReadOnly);
+        }
+        let (jobs, _) = mpsc::channel(1);
+        Ok(Self { readers: Readers::new(path, access), jobs, writer: Arc::default() })
+    }
+
+    pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + Sync + 'static,
+    {
+        let (job, answer) = writer::job(work);
+        self.jobs.send(Message::Job(job)).await.map_err(|_| StoreError::Closed)?;
+        answer.get().await
+    }
+
+    pub(crate) async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + 'static,
+    {
+        self.readers.read(work).await
+    }
+
+    /// As [`SqliteStore::read`] for one statement, which is a transaction by itself.
+    pub(crate) async fn read_one<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + 'static,
+    {
+        self.readers.read_one(work).await
+    }
+
+    pub(crate) async fn close(&self) {
+        self.readers.close().await;
+        let writer = self.writer.lock().expect("never poisoned: nothing panics while it is held").take();
+        if let Some(writer) = writer {
+            // A writer that is gone already needs no message.
+            let _ = self.jobs.send(Message::Close).await;
+            let _ = wait(move || Ok(writer.join())).await;
+        }
+    }
+}
+
+/// Runs what waits for the disk on a thread that may.
+async fn wait<T: Send + 'static>(work: impl FnOnce() -> Result<T, StoreError> + Send + 'static) -> Result<T, StoreError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(answer) => answer,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(_) => Err(StoreError::Closed),
+    }
+}
+
+/// Makes the folder and finds out early whether files can be written in it, in clearer words than SQLite's.
+fn prepare_folder(path: &Path) -> Result<(), StoreError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut probe = path.as_os_str().to_owned();
+    probe.push(format!(".probe-{}", std::process::id()));
+    std::fs::create_dir_all(folder)
+        .and_then(|()| std::fs::write(&probe, b"windlass"))
+        .and_then(|()| std::fs::remove_file(&probe))
+        .map_err(|source| {
+            let _ = std::fs::remove_file(&probe);
+            match source.kind() {
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreError::DiskFull,
+                ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => StoreError::ReadOnly,
+                _ => StoreError::Open { path: path.to_owned(), source },
+            }
+        })
+}
