@@ -34,7 +34,8 @@ pub(super) fn read(
     let mut fields = Fields { reader: Reader::new(), rest: body, field: Vec::new() };
     while let Some(last) = fields.next().map_err(malformed)? {
         let text = std::str::from_utf8(&fields.field);
-        let text = text.map_err(|_| malformed(format!("line {} is not UTF-8", fields.reader.line())))?;
+        let place = || if rows == 0 { "the header".to_owned() } else { format!("row {rows}") };
+        let text = text.map_err(|_| malformed(format!("{} is not UTF-8", place())))?;
         if rows == 0 {
             if at >= width {
                 return Err(malformed(format!("more than {width} columns")));

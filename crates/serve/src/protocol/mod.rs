@@ -13,6 +13,8 @@ mod error;
 mod frame;
 pub mod invocations;
 pub mod oip;
+#[cfg(test)]
+mod tests;
 
 use windlass_data::table::Table;
 

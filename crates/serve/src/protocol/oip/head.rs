@@ -193,7 +193,8 @@ impl<'de> Visitor<'de> for InputSeed<'_> {
                     input.binary = parameters.binary_data_size;
                 }
                 "data" if input.data.is_none() => {
-                    let seed = FlatSeed { budget: self.budget, field: &input.name, most: self.cells };
+                    let field = if input.name.is_empty() { "data" } else { &input.name };
+                    let seed = FlatSeed { budget: self.budget, field, most: self.cells };
                     input.data = Some(entries.next_value_seed(seed)?);
                 }
                 "data" => {
