@@ -24,6 +24,8 @@ pub(super) enum Command {
     Close(files::Segment),
     /// Say which Parquet files there are, once all closed segments are among them.
     List(oneshot::Sender<Result<Vec<PathBuf>, LogError>>),
+    /// End.
+    Stop,
 }
 
 /// Owns everything in the folder but the open segment.
@@ -38,7 +40,7 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    /// Works until the writer and all who ask are gone.
+    /// Works until told to stop, or until the writer and all who ask are gone.
     pub(super) fn run(mut self, commands: &blocking::Receiver<Command>) {
         loop {
             let mut asked = Vec::new();
@@ -46,7 +48,7 @@ impl Keeper {
                 Ok(Command::Close(segment)) => self.pending.push(segment),
                 Ok(Command::List(done)) => asked.push(done),
                 Err(blocking::RecvTimeoutError::Timeout) => self.rotate_by_age(),
-                Err(blocking::RecvTimeoutError::Disconnected) => return,
+                Ok(Command::Stop) | Err(blocking::RecvTimeoutError::Disconnected) => return,
             }
             let closed = self.close_pending();
             let outcome = closed.and_then(|()| self.remove_outdated());

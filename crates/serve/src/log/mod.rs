@@ -40,8 +40,11 @@ pub type Clock = Arc<dyn Fn() -> Micros + Send + Sync>;
 
 /// How many frames may wait for the writer; a gateway has far fewer requests under way unless the disk stands still.
 const QUEUE: usize = 1024;
-/// How long a request waits for the writer before it is answered all the same.
+/// How long a request waits for the writer before it is answered all the same. The first that waited in vain spares the
+/// others that, until the writer moves again.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// What is said of a writer that was waited for in vain.
+const STANDS_STILL: &str = "the disk does not answer";
 
 /// The columns that every prediction has, before those of the model, which cannot have these names.
 pub const OWN_COLUMNS: [&str; 4] = close::OWN_COLUMNS;
@@ -118,7 +121,7 @@ pub struct PredictionLog {
     settings: Arc<Mutex<LogSettings>>,
     counts: Arc<Counts>,
     clock: ClockBox,
-    threads: Vec<JoinHandle<()>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl PredictionLog {
@@ -176,7 +179,7 @@ impl PredictionLog {
             // Wakes the keeper; nobody waits for what it finds.
             let _ = keeper.send(keeper::Command::List(oneshot::channel().0));
         }
-        Ok(Self { commands, keeper, settings, counts, clock: ClockBox(clock), threads })
+        Ok(Self { commands, keeper, settings, counts, clock: ClockBox(clock), threads: Mutex::new(threads) })
     }
 
     /// Hands the predictions of one request to the system, and returns whether it has them. Where not, they are counted
@@ -185,14 +188,21 @@ impl PredictionLog {
         let rows = prediction.row_ids.len() as u64;
         let (done, is_written) = oneshot::channel();
         let command = writer::Command::Append { frame: frame::encode(prediction), rows, done };
-        if self.commands.try_send(command).is_ok()
-            && let Ok(Ok(is_written)) = tokio::time::timeout(PATIENCE, is_written).await
-        {
-            return is_written;
+        let why = match self.commands.try_send(command) {
+            Err(mpsc::error::TrySendError::Closed(_)) => "the prediction log was stopped",
+            Err(mpsc::error::TrySendError::Full(_)) => STANDS_STILL,
+            Ok(()) if self.counts.stands_still() => STANDS_STILL,
+            Ok(()) => match tokio::time::timeout(PATIENCE, is_written).await {
+                Ok(Ok(is_written)) => return is_written,
+                Ok(Err(_)) => "the prediction log was stopped",
+                Err(_) => STANDS_STILL,
+            },
+        };
+        if why == STANDS_STILL && self.counts.stand_still() {
+            tracing::error!("predictions are answered before they are logged: {why}");
         }
-        // The writer stands still. What it took may yet be written, but nobody waited for that.
-        let lost = self.counts.add_lost(rows, (self.clock.0)(), || "the disk does not answer".to_owned());
-        tracing::debug!(lost, "predictions are answered but not logged: the disk does not answer");
+        // What waits for a disk may yet be written; that it is, nobody waited for.
+        self.counts.add_lost(rows, (self.clock.0)(), || why.to_owned());
         false
     }
 
@@ -223,14 +233,18 @@ impl PredictionLog {
     }
 
     /// Ends the log: what was appended is forced to disk, segments that are not closed are left for the next opening.
-    /// Blocks on the disk.
-    pub fn stop(self) {
-        let Self { commands, keeper, settings: _, counts: _, clock: _, threads } = self;
-        drop((commands, keeper));
-        for thread in threads {
-            // A thread that panicked has said so.
-            let _ = thread.join();
-        }
+    /// Whatever comes later is lost, and counted so.
+    pub async fn stop(&self) {
+        let _ = self.commands.send(writer::Command::Stop).await;
+        let _ = self.keeper.send(keeper::Command::Stop);
+        let threads = std::mem::take(&mut *self.threads.lock().expect("not poisoned"));
+        let joined = tokio::task::spawn_blocking(move || {
+            for thread in threads {
+                // A thread that panicked has said so.
+                let _ = thread.join();
+            }
+        });
+        let _ = joined.await;
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Mutex,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use windlass_kinds::Micros;
@@ -30,6 +30,8 @@ pub(super) struct Counts {
     written: AtomicU64,
     lost: AtomicU64,
     torn: AtomicU64,
+    /// Whether the writer was waited for in vain and has not moved since.
+    stands_still: AtomicBool,
     trouble: Mutex<Option<(Micros, String)>>,
     pub(super) syncing: Trouble,
     pub(super) closing: Trouble,
@@ -47,6 +49,16 @@ impl Counts {
         }
     }
 
+    /// Notes that the writer was waited for in vain. Returns whether that is news.
+    pub(super) fn stand_still(&self) -> bool {
+        !self.stands_still.swap(true, Ordering::Relaxed)
+    }
+
+    /// Returns whether the writer was waited for in vain and has not moved since.
+    pub(super) fn stands_still(&self) -> bool {
+        self.stands_still.load(Ordering::Relaxed)
+    }
+
     /// Counts rows that the system has. Returns the time since which none were, where these are the first.
     pub(super) fn add_written(&self, rows: u64) -> Option<Micros> {
         self.written.fetch_add(rows, Ordering::Relaxed);
@@ -57,6 +69,11 @@ impl Counts {
     pub(super) fn add_lost(&self, rows: u64, now: Micros, why: impl FnOnce() -> String) -> u64 {
         self.trouble.lock().expect("not poisoned").get_or_insert_with(|| (now, why()));
         self.lost.fetch_add(rows, Ordering::Relaxed) + rows
+    }
+
+    /// Notes that the writer moved.
+    pub(super) fn move_on(&self) {
+        self.stands_still.store(false, Ordering::Relaxed);
     }
 
     /// Counts bytes that a crash had torn.

@@ -65,7 +65,7 @@ async fn predictions_come_back_as_parquet() {
     // Nothing new: the same files.
     assert_eq!(log.close_segments().await.expect("closed"), paths);
     assert_eq!((log.status().written, log.status().lost), (4, 0));
-    log.stop();
+    log.stop().await;
 }
 
 #[tokio::test]
@@ -76,7 +76,7 @@ async fn what_a_crash_tore_is_cut_and_the_rest_kept() {
     assert!(append(&log, "b", 20, "temp", &[2.0]).await);
     let segment = folder.path().join("0000000001.segment");
     let whole = fs::read(&segment).expect("a segment");
-    log.stop();
+    log.stop().await;
     let frame = (whole.len() - 16) / 2;
     for (bytes, torn, expected) in [
         (whole.clone(), 0, vec!["a/0", "b/0"]),
@@ -97,7 +97,7 @@ async fn what_a_crash_tore_is_cut_and_the_rest_kept() {
         assert_eq!(log.status().torn, torn as u64);
         let left = fs::read_dir(folder.path()).expect("listed").count();
         assert_eq!(left, paths.len(), "nothing but Parquet is left");
-        log.stop();
+        log.stop().await;
     }
 }
 
@@ -114,7 +114,7 @@ async fn segments_close_by_size_and_the_oldest_go() {
     let size: u64 = paths.iter().map(|path| fs::metadata(path).expect("there").len()).sum();
     log.set(LogSettings { max_size: Some(size - 1), ..settings });
     assert_eq!(log.close_segments().await.expect("closed"), paths[1..]);
-    log.stop();
+    log.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -196,5 +196,5 @@ async fn a_full_disk_stops_the_log_and_nothing_else() {
     expected.push("last/0".to_owned());
     assert_eq!(row_ids(&log.close_segments().await.expect("closed")), expected);
     assert_eq!(log.status().closing, None);
-    log.stop();
+    log.stop().await;
 }

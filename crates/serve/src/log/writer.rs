@@ -27,6 +27,8 @@ pub(super) enum Command {
     Append { frame: Vec<u8>, rows: u64, done: oneshot::Sender<bool> },
     /// Leave the open segment to the keeper, where it was begun before the instant (always where none is given).
     Rotate { begun_before: Option<Micros>, done: oneshot::Sender<()> },
+    /// End. What comes later is not written.
+    Stop,
 }
 
 /// Owns the open segment.
@@ -52,11 +54,12 @@ pub(super) struct Open {
 }
 
 impl Writer {
-    /// Writes until nobody can ask any more.
+    /// Writes until told to stop, or until nobody can ask any more.
     pub(super) fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         let mut next = commands.blocking_recv();
         while let Some(command) = next.take() {
             match command {
+                Command::Stop => return,
                 Command::Rotate { begun_before, done } => {
                     if self.open.as_ref().is_some_and(|open| begun_before.is_none_or(|before| open.begun < before)) {
                         self.rotate();
@@ -72,8 +75,8 @@ impl Writer {
                                 frames.extend_from_slice(&frame);
                                 waiting.push((rows, done));
                             }
-                            Ok(rotate @ Command::Rotate { .. }) => {
-                                next = Some(rotate);
+                            Ok(other @ (Command::Rotate { .. } | Command::Stop)) => {
+                                next = Some(other);
                                 break;
                             }
                             Err(_) => break,
@@ -94,7 +97,9 @@ impl Writer {
 
     /// Writes frames. Returns whether the system has them.
     fn append(&mut self, frames: &[u8], rows: u64) -> bool {
-        match self.try_append(frames) {
+        let outcome = self.try_append(frames);
+        self.counts.move_on();
+        match outcome {
             Ok(()) => {
                 if let Some(since) = self.counts.add_written(rows) {
                     self.said = None;
