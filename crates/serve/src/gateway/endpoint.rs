@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use tokio::sync::{OnceCell, watch};
+use tokio::sync::{Mutex, MutexGuard, OnceCell, watch};
 use windlass_kinds::{Name, manifest::PredictionLogSpec};
 
 use super::{
@@ -20,14 +20,31 @@ pub(super) struct Endpoint {
     project: Name,
     name: Name,
     live: watch::Sender<Option<Arc<Live>>>,
+    /// Held by whoever changes the way or ends the endpoint.
+    state: Mutex<State>,
     log: OnceCell<Arc<PredictionLog>>,
     pub(super) counters: Counters,
+}
+
+/// Whether an endpoint may be given a way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    Open,
+    /// It was removed, and its log is closed.
+    Ended,
+}
+
+impl State {
+    pub(super) fn is_open(self) -> bool {
+        self == Self::Open
+    }
 }
 
 impl Endpoint {
     pub(super) fn new(project: Name, name: Name) -> Self {
         let (live, _) = watch::channel(None);
-        Self { project, name, live, log: OnceCell::new(), counters: Counters::default() }
+        let state = Mutex::new(State::Open);
+        Self { project, name, live, state, log: OnceCell::new(), counters: Counters::default() }
     }
 
     /// Returns the way that requests go now, without taking it.
@@ -47,9 +64,15 @@ impl Endpoint {
         let _ = self.live.subscribe().changed().await;
     }
 
+    /// Waits until nobody else changes the endpoint.
+    pub(super) async fn change(&self) -> MutexGuard<'_, State> {
+        self.state.lock().await
+    }
+
     /// Changes the way. The future that is returned ends when nobody goes the old one any more.
     pub(super) async fn switch(
         &self,
+        _state: &MutexGuard<'_, State>,
         route: Route,
         settings: &GatewaySettings,
     ) -> Result<impl Future<Output = ()> + Send + use<>, LogError> {
@@ -60,8 +83,9 @@ impl Endpoint {
         Ok(drain(old))
     }
 
-    /// Takes no requests any more and ends the log.
-    pub(super) async fn end(&self) {
+    /// Takes no requests any more and ends the log. Doing it twice is harmless.
+    pub(super) async fn end(&self, mut state: MutexGuard<'_, State>) {
+        *state = State::Ended;
         drain(self.live.send_replace(None)).await;
         if let Some(log) = self.log.get() {
             log.stop().await;

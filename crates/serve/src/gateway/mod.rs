@@ -27,6 +27,7 @@ use std::{
 };
 
 use axum::Router;
+use tokio::task::JoinSet;
 use windlass_kinds::Name;
 
 use self::endpoint::Endpoint;
@@ -83,18 +84,27 @@ impl Gateway {
     /// # Errors
     /// The prediction log cannot be opened; the endpoint then goes on as before.
     pub async fn switch(&self, route: Route) -> Result<impl Future<Output = ()> + Send + use<>, LogError> {
-        let endpoint = self.endpoint(&route.project, &route.endpoint);
-        endpoint.switch(route, &self.inner.settings).await
+        let settings = &self.inner.settings;
+        loop {
+            let endpoint = self.endpoint(&route.project, &route.endpoint);
+            let state = endpoint.change().await;
+            if state.is_open() {
+                return endpoint.switch(&state, route, settings).await;
+            }
+            // It was removed while we waited; it is made anew once that is complete.
+            endpoint.end(state).await;
+            self.forget(&endpoint);
+        }
     }
 
     /// Stops sending an endpoint's requests anywhere and forgets it, once its last request has ended. Its predictions
     /// stay on disk. An endpoint that is not known is fine.
     pub async fn remove(&self, project: &Name, endpoint: &Name) {
-        let key = (project.clone(), endpoint.clone());
-        let removed = self.inner.endpoints.write().expect("not poisoned").remove(&key);
-        if let Some(endpoint) = removed {
-            endpoint.end().await;
-        }
+        let Some(known) = self.find(project, endpoint) else { return };
+        let state = known.change().await;
+        known.end(state).await;
+        // Only now, because a log has one writer: who comes after us opens it again.
+        self.forget(&known);
     }
 
     /// Returns Parquet files, oldest first, that together hold every prediction answered so far and not lost, nor
@@ -130,15 +140,23 @@ impl Gateway {
 
     /// Ends all endpoints and their logs: what was logged is on disk when this returns.
     pub async fn stop(&self) {
-        let endpoints = std::mem::take(&mut *self.inner.endpoints.write().expect("not poisoned"));
-        for endpoint in endpoints.into_values() {
-            endpoint.end().await;
+        let keys: Vec<_> = self.inner.endpoints.read().expect("not poisoned").keys().cloned().collect();
+        let mut ending = JoinSet::new();
+        for (project, endpoint) in keys {
+            let gateway = self.clone();
+            ending.spawn(async move { gateway.remove(&project, &endpoint).await });
         }
+        ending.join_all().await;
     }
 
     fn find(&self, project: &Name, endpoint: &Name) -> Option<Arc<Endpoint>> {
         let key = (project.clone(), endpoint.clone());
         self.inner.endpoints.read().expect("not poisoned").get(&key).cloned()
+    }
+
+    /// Takes an endpoint off the list, where it is still the one there.
+    fn forget(&self, endpoint: &Arc<Endpoint>) {
+        self.inner.endpoints.write().expect("not poisoned").retain(|_, known| !Arc::ptr_eq(known, endpoint));
     }
 
     fn endpoint(&self, project: &Name, endpoint: &Name) -> Arc<Endpoint> {

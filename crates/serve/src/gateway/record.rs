@@ -36,11 +36,10 @@ pub(super) async fn log(
     at: Micros,
 ) {
     let route = &live.route;
-    let name_of = |name: &'_ String| live.renamed.get(name).map_or(name.clone(), String::clone);
     let inputs = request.rows.columns().iter().chain(request.extras.columns());
     let inputs = inputs
         .filter(|(name, _)| !route.log.redact.contains(name))
-        .map(|(name, values)| (Cow::<str>::Owned(name_of(name)), values));
+        .map(|(name, values)| (Cow::Borrowed(live.renamed.get(name).unwrap_or(name).as_str()), values));
     let is_alone = predictions.columns().len() == 1;
     let outputs = predictions.columns().iter().map(|(name, values)| {
         let name = if is_alone { Cow::Borrowed("prediction") } else { Cow::Owned(format!("prediction_{name}")) };

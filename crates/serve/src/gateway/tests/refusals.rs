@@ -78,17 +78,21 @@ async fn mistakes_are_answered_with_what_is_wrong() {
 async fn clients_and_models_that_take_too_long_are_told() {
     let place = Place::new();
     let server = place.server(1.0);
-    let mut route = place.route(3, &server);
-    route.limits.timeout = Span(Duration::from_millis(50));
-    place.switch(route).await;
-    let slow = Request::post("/endpoints/flights/invocations").header("content-type", "application/json");
-    let answer = place.send(slow.body(endless("{")).expect("a request")).await;
+    let mut hasty = place.route(3, &server);
+    hasty.limits.timeout = Span(Duration::from_millis(50));
+    place.switch(hasty).await;
+    let with_body = |body| {
+        let request = Request::post("/endpoints/flights/invocations").header("content-type", "application/json");
+        request.body(body).expect("a request")
+    };
+    let answer = place.send(with_body(endless("{"))).await;
     assert_eq!(answer.status, 408, "{}", answer.body);
-    let large = Request::post("/endpoints/flights/invocations").header("content-type", "application/json");
-    let large = large.body(Body::from_stream(futures_util::stream::repeat_with(|| Ok::<_, std::io::Error>("{{{{"))));
-    assert_eq!(place.send(large.expect("a request")).await.status, 413);
     server.behave(Behaviour::Waits);
     assert_eq!(place.send(row("1", 1.0, 2)).await.status, 504);
+
+    place.switch(place.route(4, &server)).await;
+    let without_end = futures_util::stream::repeat_with(|| Ok::<_, std::io::Error>("{{{{"));
+    assert_eq!(place.send(with_body(Body::from_stream(without_end))).await.status, 413);
     server.behave(Behaviour::Fails);
     let answer = place.send(row("1", 1.0, 2)).await;
     assert_eq!((answer.status, answer.body.contains("division by zero")), (502, true), "{}", answer.body);

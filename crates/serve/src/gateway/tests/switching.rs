@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-use windlass_data::table::{TableLimits, read_table};
+use windlass_data::table::{TableLimits, Values, read_table};
 
 use super::harness::{Behaviour, Place, name, row, send};
 
@@ -83,6 +83,14 @@ async fn a_switch_ends_when_the_last_request_did() {
 
     place.gateway.remove(&name("default"), &name("flights")).await;
     assert_eq!(place.send(row("1", 1.0, 2)).await.status, 404);
+    // Made anew, it has its predictions still.
+    place.switch(place.route(3, &new)).await;
+    assert_eq!(place.send(row("1", 1.0, 2)).await.header("x-model-version"), "3");
+    let files = place.gateway.close_segments(&name("default"), &name("flights")).await.expect("closed");
+    let versions = files.iter().map(|path| read_table(path, None, None, &TableLimits::default()).expect("a table"));
+    let versions: Vec<_> = versions.map(|table| table.column("model_version").cloned()).collect();
+    let of = |versions: &[i64]| Some(Values::Int(versions.iter().copied().map(Some).collect()));
+    assert_eq!(versions, [of(&[2, 1]), of(&[3])]);
 }
 
 #[tokio::test]
