@@ -32,6 +32,8 @@ pub enum Operation {
     WriteContent,
     /// Make registered models and versions of them; describe and tag them.
     RegisterModel,
+    /// Ask an endpoint for predictions, which are kept.
+    Predict,
     /// Make new revisions of manifests.
     ApplyObjects,
     /// Delete manifests.
@@ -50,7 +52,7 @@ pub enum Operation {
 
 impl Operation {
     /// Every operation, in the order of the table.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::ReadObjects,
         Self::ReadRuns,
         Self::ReadTracking,
@@ -63,6 +65,7 @@ impl Operation {
         Self::WriteTracking,
         Self::WriteContent,
         Self::RegisterModel,
+        Self::Predict,
         Self::ApplyObjects,
         Self::DeleteObjects,
         Self::MoveAlias,
@@ -84,7 +87,8 @@ impl Operation {
             | Self::ResetTrigger
             | Self::WriteTracking
             | Self::WriteContent
-            | Self::RegisterModel => Role::Contributor,
+            | Self::RegisterModel
+            | Self::Predict => Role::Contributor,
             Self::ApplyObjects | Self::DeleteObjects | Self::MoveAlias | Self::DeleteTracking | Self::DeleteModel => {
                 Role::Maintainer
             }
@@ -134,6 +138,7 @@ xxxx ReadLedger
 .xxx WriteTracking
 .xxx WriteContent
 .xxx RegisterModel
+.xxx Predict
 ..xx ApplyObjects
 ..xx DeleteObjects
 ..xx MoveAlias
