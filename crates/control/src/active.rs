@@ -3,10 +3,13 @@
 //! The control loop is the only one that decides, so what it wrote last is what the store holds. After any failed
 //! write the copy is thrown away and read again: memory is never ahead of the store.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use windlass_kinds::{
-    Kind, Micros, Name, PipelineRunId,
+    AttemptId, Kind, Micros, Name, PipelineRunId, StepRunId,
     manifest::{PipelineSpec, Resolved, Spec},
     record::{PipelineRun, PipelineRunState, Revision, StepState},
 };
@@ -37,6 +40,10 @@ pub(crate) struct ActiveRuns {
     beginning: Vec<Active>,
     /// When each run asked to be looked at again.
     pub(crate) wakes: BTreeMap<PipelineRunId, Micros>,
+    /// When the next trigger is due, as of when they were last asked.
+    pub(crate) next_due: Option<Micros>,
+    /// Runs for which something may have changed since they were looked at.
+    unsettled: BTreeSet<PipelineRunId>,
 }
 
 impl ActiveRuns {
@@ -48,6 +55,7 @@ impl ActiveRuns {
             let id = run.id.clone();
             active.runs.insert(id, load_run(store, run).await?);
         }
+        active.unsettle_all();
         Ok(active)
     }
 
@@ -88,9 +96,60 @@ impl ActiveRuns {
     pub(crate) fn begun_settled(&mut self, written: bool) {
         for active in std::mem::take(&mut self.beginning) {
             if written {
+                self.unsettled.insert(active.state.run.id.clone());
                 self.put(active);
             }
         }
+    }
+
+    /// Takes note that a run was moved and put back. `changed` says that others may now have a place or a turn,
+    /// `looked` that it went as far as it can itself.
+    pub(crate) fn moved(&mut self, id: &PipelineRunId, changed: bool, looked: bool) {
+        if changed {
+            self.unsettle_all();
+        }
+        if looked || !self.runs.contains_key(id) {
+            self.unsettled.remove(id);
+        } else {
+            self.unsettled.insert(id.clone());
+        }
+    }
+
+    /// Lets all runs be looked at again.
+    pub(crate) fn unsettle_all(&mut self) {
+        self.unsettled.extend(self.runs.keys().cloned());
+    }
+
+    /// Returns whether a run is still to be looked at.
+    pub(crate) fn is_unsettled(&self) -> bool {
+        !self.unsettled.is_empty()
+    }
+
+    /// Returns the runs to look at, oldest first: those for which something may have changed, or whose time has come.
+    pub(crate) fn due(&self, now: Micros) -> Vec<PipelineRunId> {
+        let is_due =
+            |id: &PipelineRunId| self.unsettled.contains(id) || self.wakes.get(id).is_some_and(|at| *at <= now);
+        self.ids().into_iter().filter(is_due).collect()
+    }
+
+    /// Returns whether a run that goes before `run` has a step that waits for a free place.
+    pub(crate) fn an_earlier_run_waits(&self, run: &PipelineRun) -> bool {
+        self.runs.values().any(|other| {
+            let earlier = (other.state.run.created_at, other.state.run.number) <= (run.created_at, run.number);
+            earlier && other.state.steps.iter().any(|step| step.state == StepState::Ready)
+        })
+    }
+
+    /// Returns the run that an attempt belongs to, and its project, where the attempt is running.
+    pub(crate) fn run_of_attempt(&self, attempt: &AttemptId) -> Option<(PipelineRunId, Name)> {
+        let active = self.runs.values().find(|active| active.state.attempts.contains_key(attempt))?;
+        Some((active.state.run.id.clone(), active.state.run.project.clone()))
+    }
+
+    /// Returns the run that a step run belongs to, where that is not final.
+    pub(crate) fn run_of_step(&self, step_run: &StepRunId) -> Option<PipelineRunId> {
+        let holds = |active: &&Active| active.state.steps.iter().any(|step| step.id == *step_run);
+        self.runs.values().find(holds).map(|active| active.state.run.id.clone())
     }
 
     /// Returns the runs' ids, oldest first.
@@ -124,7 +183,7 @@ impl ActiveRuns {
     }
 
     /// Returns the attempts that go on though somebody cancelled their run.
-    pub(crate) fn ending_attempts(&self) -> Vec<windlass_kinds::AttemptId> {
+    pub(crate) fn ending_attempts(&self) -> Vec<AttemptId> {
         let ending = self.runs.values().filter(|active| active.state.run.cancelled_by.is_some());
         ending.flat_map(|active| active.state.attempts.keys().cloned()).collect()
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use windlass_kinds::{
-    Digest, EventId, Micros, Name, StepRunId,
+    Digest, EventId, ExperimentId, Micros, Name, StepRunId,
     record::{
         Action, Actor, Artifact, Attempt, AttemptState, CacheEntry, EndpointRevision, Event, LedgerKind, ModelVersion,
         Observation, PipelineRun, Run, RunStatus, StepRun, TriggerState, Verdict,
@@ -15,13 +15,15 @@ use windlass_kinds::{
 };
 use windlass_store::{StoreError, Tx};
 
+use crate::jobs::Scene;
+
 /// Everything one decision writes.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Commit {
     /// When it was decided.
     pub(crate) now: Micros,
     /// The event it answers.
-    pub(crate) event: Option<EventId>,
+    pub(crate) event: Option<Answered>,
     /// Projects whose state it changes, locked first.
     pub(crate) projects: Vec<Name>,
     /// New and changed runs.
@@ -62,6 +64,24 @@ pub(crate) struct Commit {
     pub(crate) observations: Vec<Observation>,
     /// The counter of quiet periods goes up.
     pub(crate) next_epoch: bool,
+    /// What actions are about, by their keys, with the attempt that one begins. Not written: it goes to whoever carries
+    /// them out.
+    pub(crate) scenes: Vec<(String, Scene, Option<Attempt>)>,
+}
+
+/// The event that a decision answers.
+#[derive(Debug, Clone)]
+pub(crate) enum Answered {
+    /// One that waits in the inbox.
+    Kept(EventId),
+    /// One that came at first hand: it goes into the inbox together with its answer. It may be there already.
+    AtHand(Box<Event>),
+}
+
+impl From<EventId> for Answered {
+    fn from(id: EventId) -> Self {
+        Self::Kept(id)
+    }
 }
 
 /// An alias that moves to a version, if it points where it did when that was decided.
@@ -107,8 +127,8 @@ pub(crate) struct LedgerDraft {
 pub(crate) const IDLE_COUNTER: &str = "idle-epoch";
 
 impl Commit {
-    /// Writes everything.
-    pub(crate) async fn write(&self, tx: &mut Tx) -> Result<(), StoreError> {
+    /// Writes everything; returns the experiments of the new tracking runs, in their order.
+    pub(crate) async fn write(&self, tx: &mut Tx) -> Result<Vec<ExperimentId>, StoreError> {
         // No `..`: a new part must be written here or this stops compiling.
         let Self {
             now,
@@ -133,12 +153,18 @@ impl Commit {
             promotions,
             observations,
             next_epoch,
+            scenes: _,
         } = self;
         for project in projects {
             tx.lock_project(project).await?;
         }
-        if let Some(event) = event {
-            tx.inbox_done(event).await?;
+        match event {
+            None => {}
+            Some(Answered::Kept(event)) => tx.inbox_done(event).await?,
+            Some(Answered::AtHand(event)) => {
+                tx.inbox_push(event).await?;
+                tx.inbox_done(&event.id).await?;
+            }
         }
         for run in runs {
             tx.pipeline_run_save(run).await?;
@@ -152,8 +178,9 @@ impl Commit {
         for attempt in attempts {
             tx.attempt_save(attempt).await?;
         }
+        let mut experiments = Vec::with_capacity(tracking.len());
         for new in tracking {
-            write_tracking(tx, new, *now).await?;
+            experiments.push(write_tracking(tx, new, *now).await?);
         }
         for version in versions {
             write_declared(tx, version, *now).await?;
@@ -197,7 +224,7 @@ impl Commit {
         if *next_epoch {
             tx.counter_next(IDLE_COUNTER).await?;
         }
-        Ok(())
+        Ok(experiments)
     }
 }
 
@@ -211,11 +238,11 @@ fn tracking_status(state: AttemptState) -> Option<RunStatus> {
     }
 }
 
-async fn write_tracking(tx: &mut Tx, new: &NewTracking, now: Micros) -> Result<(), StoreError> {
+async fn write_tracking(tx: &mut Tx, new: &NewTracking, now: Micros) -> Result<ExperimentId, StoreError> {
     let experiment = tx.experiment_ensure(&new.project, &new.experiment, now.millis()).await?;
     let run = Run {
         id: new.attempt.tracking_run.clone(),
-        experiment,
+        experiment: experiment.clone(),
         project: new.project.clone(),
         name: new.name.clone(),
         user: "windlass".to_owned(),
@@ -225,7 +252,8 @@ async fn write_tracking(tx: &mut Tx, new: &NewTracking, now: Micros) -> Result<(
         deleted: false,
         attempt: Some(new.attempt.id.clone()),
     };
-    tx.run_create(&run, &new.tags).await
+    tx.run_create(&run, &new.tags).await?;
+    Ok(experiment)
 }
 
 async fn write_declared(tx: &mut Tx, declared: &DeclaredVersion, now: Micros) -> Result<(), StoreError> {

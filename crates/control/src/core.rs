@@ -24,9 +24,21 @@ use windlass_oci::BlobStore;
 use windlass_store::{Store, StoreError};
 
 use crate::{
-    Clock, ControlError, Deployer, Executor, active::ActiveRuns, commit::Commit, deployer::NoDeployer,
-    endpoints::Endpoints, environments::Limits, handle::LivePipeline, watch::Watchers,
+    Clock, ControlError, Deployer, Executor,
+    active::ActiveRuns,
+    commit::Commit,
+    deployer::NoDeployer,
+    endpoints::Endpoints,
+    ends::{Arrival, Ends},
+    environments::Limits,
+    handle::LivePipeline,
+    jobs::{Begins, Fresh},
+    outgoing::{Handed, Outgoing},
+    watch::Watchers,
 };
+
+/// How often everything is looked at though nobody said that something changed.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// How long a stop waits until the inbox holds how every attempt ended.
 const ENDS_PATIENCE: Duration = Duration::from_secs(10);
@@ -54,6 +66,26 @@ pub struct Settings {
     /// The secret that attempt tokens are made with.
     pub attempt_secret: [u8; 32],
 }
+
+/// What a turn looks at besides the ends that were reported.
+#[derive(Debug, Clone, Copy)]
+struct Look {
+    /// Memory may be behind the store, and is read anew.
+    afresh: bool,
+    /// The inbox.
+    inbox: bool,
+    /// All runs and triggers, also those for which nothing seems to have changed.
+    everything: bool,
+}
+
+impl Look {
+    const NOTHING: Self = Self { afresh: false, inbox: false, everything: false };
+    const INBOX: Self = Self { inbox: true, ..Self::NOTHING };
+    const EVERYTHING: Self = Self { inbox: true, everything: true, ..Self::NOTHING };
+}
+
+/// How many events one look at the inbox takes.
+const AT_ONCE: u32 = 64;
 
 /// Something that happened, for whoever shows progress.
 #[derive(Debug, Clone)]
@@ -95,28 +127,25 @@ pub(crate) struct Inner {
     pub(crate) watchers: Watchers,
     /// Wakes the deciding task.
     pub(crate) wake: Notify,
-    /// Wakes the dispatching task.
+    /// Wakes the dispatching task to read the outbox.
     pub(crate) dispatch: Notify,
+    /// Actions that are being carried out.
+    pub(crate) outgoing: Outgoing,
     pub(crate) changes: broadcast::Sender<Change>,
     /// Goes up whenever something happened; a dataset listed at an older value is listed again before "idle".
     pub(crate) activity: AtomicU64,
     pub(crate) stopping: AtomicBool,
     pub(crate) idle: AtomicBool,
-    /// Ends that executors reported and that are not in the inbox yet.
-    pub(crate) ends: Arc<Ends>,
+    /// Ends that executors reported and that are not on disk yet.
+    pub(crate) ends: Ends,
+    /// Whether a trigger or its state changed since it was asked when the next one is due.
+    pub(crate) triggers_moved: AtomicBool,
     /// What people were told not long ago.
     pub(crate) told: std::sync::Mutex<HashMap<String, Instant>>,
 }
 
 /// How long people are not told the same again.
 const TELL_AGAIN: Duration = Duration::from_secs(60);
-
-/// Counts ends on their way into the inbox.
-#[derive(Default)]
-pub(crate) struct Ends {
-    under_way: AtomicU64,
-    none: Notify,
-}
 
 /// Where an executor reports ends before the control loop is there to take them: made first, connected later.
 #[derive(Clone, Default)]
@@ -131,12 +160,10 @@ impl EndChannel {
         Arc::new(move |attempt, result| {
             // Nothing is reported before `connect`: executors only report what was started or recovered.
             let Some(control) = slot.get().cloned() else { return };
-            control.inner.ends.under_way.fetch_add(1, Ordering::SeqCst);
+            control.inner.ends.begun();
             tokio::spawn(async move {
                 control.inner.attempt_ended(attempt, result).await;
-                if control.inner.ends.under_way.fetch_sub(1, Ordering::SeqCst) == 1 {
-                    control.inner.ends.none.notify_waiters();
-                }
+                control.inner.ends.settled();
             });
         })
     }
@@ -170,11 +197,13 @@ impl Control {
             watchers: Watchers::default(),
             wake: Notify::new(),
             dispatch: Notify::new(),
+            outgoing: Outgoing::default(),
             changes: broadcast::channel(4096).0,
             activity: AtomicU64::new(1),
             stopping: AtomicBool::new(false),
             idle: AtomicBool::new(false),
-            ends: Arc::default(),
+            ends: Ends::default(),
+            triggers_moved: AtomicBool::new(true),
             told: std::sync::Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
@@ -247,25 +276,34 @@ impl Control {
         }
         self.watch_datasets().await?;
         self.serve_again().await?;
-        let _dispatcher = EndsWithUs(tokio::spawn(crate::dispatch::run(self.clone())));
+        let handed = self.inner.outgoing.connect();
+        let _dispatcher = EndsWithUs(tokio::spawn(crate::dispatch::run(self.clone(), handed)));
         self.inner.dispatch.notify_one();
+        let _open = self.inner.ends.open();
         let mut trouble = Duration::from_millis(200);
-        let mut stale = false;
+        let mut look = Look::EVERYTHING;
+        let mut looked_at_everything = Instant::now();
         while !self.inner.stopping.load(Ordering::SeqCst) {
-            match self.turn(stale).await {
+            match self.turn(look).await {
                 Ok(next) => {
-                    stale = false;
                     trouble = Duration::from_millis(200);
-                    let wait = next.map_or(Duration::from_secs(5), |at| at.since(self.inner.clock.now()));
-                    let wait = wait.clamp(Duration::from_millis(1), Duration::from_secs(5));
-                    tokio::select! {
-                        () = self.inner.wake.notified() => {}
-                        () = tokio::time::sleep(wait) => {}
+                    if look.everything {
+                        looked_at_everything = Instant::now();
+                    }
+                    let wait = next.map_or(LOOK_EVERY, |at| at.since(self.inner.clock.now()));
+                    let wait = wait.clamp(Duration::from_millis(1), LOOK_EVERY);
+                    look = tokio::select! {
+                        () = self.inner.wake.notified() => Look::INBOX,
+                        () = self.inner.ends.arrived() => Look::NOTHING,
+                        () = tokio::time::sleep(wait) => Look::NOTHING,
+                    };
+                    if looked_at_everything.elapsed() >= LOOK_EVERY {
+                        look = Look::EVERYTHING;
                     }
                 }
                 Err(error) => {
                     // Nothing was written: what the store holds is the truth, so it is read again before all else.
-                    stale = true;
+                    look = Look { afresh: true, ..Look::EVERYTHING };
                     self.inner.notice(format!("the control loop cannot go on: {}; trying again", crate::chain(&error)));
                     tokio::time::sleep(trouble).await;
                     trouble = (trouble * 2).min(Duration::from_secs(10));
@@ -279,53 +317,65 @@ impl Control {
     /// next start finds them. An end that the inbox does not take in time is found where it lies instead.
     pub async fn stop(&self, grace: Duration) {
         self.inner.stopping.store(true, Ordering::SeqCst);
+        self.inner.ends.close();
         self.inner.wake.notify_one();
         // One turn may be under way; it holds this lock while it decides.
         drop(self.inner.active.lock().await);
         self.inner.watchers.stop();
         self.inner.executor.interrupt_all(grace).await;
-        let all_taken = async {
-            loop {
-                let none = self.inner.ends.none.notified();
-                if self.inner.ends.under_way.load(Ordering::SeqCst) == 0 {
-                    break;
-                }
-                let _ = tokio::time::timeout(Duration::from_secs(1), none).await;
-            }
-        };
-        if tokio::time::timeout(ENDS_PATIENCE, all_taken).await.is_err() {
+        if tokio::time::timeout(ENDS_PATIENCE, self.inner.ends.all_settled()).await.is_err() {
             tracing::warn!("the store does not take how some steps ended; the next start finds it in their folders");
         }
     }
 
-    /// Handles everything there is to handle; returns when to look again at the latest. `stale` says that memory may
-    /// be behind the store, and is to be read anew.
-    async fn turn(&self, stale: bool) -> Result<Option<Micros>, ControlError> {
+    /// Handles everything there is to handle; returns when to look again at the latest.
+    async fn turn(&self, look: Look) -> Result<Option<Micros>, ControlError> {
         let inner = &self.inner;
-        if stale {
+        if look.afresh {
             let mut active = inner.active.lock().await;
             *active = ActiveRuns::load(&inner.store).await?;
         }
+        let Look { afresh: _, mut inbox, mut everything } = look;
         loop {
             let mut active = inner.active.lock().await;
             if inner.stopping.load(Ordering::SeqCst) {
                 return Ok(None);
             }
-            let events = inner.store.read(|tx| Box::pin(async move { tx.inbox_pending(64).await })).await?;
-            let worked = !events.is_empty();
-            for event in events {
-                inner.idle.store(false, Ordering::SeqCst);
-                self.handle(&mut active, event).await?;
-                inner.activity.fetch_add(1, Ordering::SeqCst);
+            // What an environment takes may have changed.
+            if std::mem::take(&mut everything) || inner.environments.lock().await.is_none() {
+                active.unsettle_all();
+                inner.triggers_moved.store(true, Ordering::SeqCst);
             }
-            self.look_at_all(&mut active).await?;
+            let mut worked = false;
+            for Arrival { attempt, result, taken } in inner.ends.take() {
+                inner.idle.store(false, Ordering::SeqCst);
+                if self.handle_arrival(&mut active, attempt, result).await? {
+                    // Who reported it may have gone.
+                    let _ = taken.send(());
+                    worked = true;
+                    inner.activity.fetch_add(1, Ordering::SeqCst);
+                }
+            }
+            if inbox {
+                let events = inner.store.read(|tx| Box::pin(async move { tx.inbox_pending(AT_ONCE).await })).await?;
+                // More that come meanwhile wake us again.
+                inbox = events.len() == usize::try_from(AT_ONCE).unwrap_or(usize::MAX);
+                worked |= !events.is_empty();
+                for event in events {
+                    inner.idle.store(false, Ordering::SeqCst);
+                    self.handle(&mut active, event).await?;
+                    inner.activity.fetch_add(1, Ordering::SeqCst);
+                }
+            }
+            self.look_again(&mut active).await?;
             self.look_at_endpoints(worked).await?;
             let due = self.fire_due(&mut active).await?;
-            if worked {
+            if worked || inbox || active.is_unsettled() {
                 continue;
             }
             let next = active.wakes.values().min().copied().into_iter().chain(due).min();
             if self.consider_idle(&active).await? {
+                inbox = true;
                 continue;
             }
             return Ok(next);
@@ -350,8 +400,9 @@ impl Inner {
         Event::new(project.clone(), identity, actor, body, self.clock.now())
     }
 
-    pub(crate) async fn commit(&self, commit: Commit) -> Result<(), StoreError> {
-        let actions = !commit.actions.is_empty();
+    pub(crate) async fn commit(&self, mut commit: Commit) -> Result<(), StoreError> {
+        let scenes = std::mem::take(&mut commit.scenes);
+        let carried_out = self.outgoing.unwritten();
         // A run is shown before its steps when it begins, and after them when it ends.
         let (ended, moving): (Vec<&PipelineRun>, Vec<_>) = commit.runs.iter().partition(|run| run.state.is_final());
         let changes: Vec<Change> = moving
@@ -363,18 +414,46 @@ impl Inner {
             .chain(ended.into_iter().cloned().map(Change::Run))
             .chain(commit.endpoints.iter().cloned().map(Change::Endpoint))
             .collect();
-        let commit = Arc::new(commit);
-        self.store
+        let written = Arc::new((commit, carried_out));
+        let work = written.clone();
+        let experiments = self
+            .store
             .write(move |tx| {
-                let commit = commit.clone();
-                Box::pin(async move { commit.write(tx).await })
+                let work = work.clone();
+                Box::pin(async move {
+                    let (commit, carried_out) = &*work;
+                    for key in carried_out {
+                        tx.outbox_done(key).await?;
+                    }
+                    commit.write(tx).await
+                })
             })
             .await?;
+        let (commit, carried_out) = &*written;
+        self.outgoing.written(carried_out);
+        if !commit.triggers.is_empty() {
+            self.triggers_moved.store(true, Ordering::SeqCst);
+        }
+        if !commit.events.is_empty() {
+            self.wake.notify_one();
+        }
         for change in changes {
             let _ = self.changes.send(change);
         }
-        if actions {
-            self.dispatch.notify_one();
+        let experiment_of = |attempt: &AttemptId| {
+            let place = commit.tracking.iter().position(|new| new.attempt.id == *attempt)?;
+            experiments.get(place).cloned()
+        };
+        let mut scenes: HashMap<_, _> = scenes.into_iter().map(|(key, scene, begun)| (key, (scene, begun))).collect();
+        for action in &commit.actions {
+            let fresh = scenes.remove(&action.key).and_then(|(scene, begun)| match begun {
+                None => Some(Fresh { scene, begins: None }),
+                Some(attempt) => {
+                    let begins = Begins { experiment: experiment_of(&attempt.id)?, attempt };
+                    Some(Fresh { scene, begins: Some(begins) })
+                }
+            });
+            self.outgoing.hand_over(Handed { action: action.clone(), fresh });
         }
         Ok(())
     }
@@ -400,33 +479,31 @@ impl Inner {
     }
 
     async fn attempt_ended(&self, attempt: AttemptId, result: AttemptResult) {
-        // An end must reach the inbox: try until the store answers. The executor keeps it until we forget it.
-        let mut wait = Duration::from_millis(100);
-        loop {
-            match self.push_end(&attempt, &result).await {
-                Ok(()) => break,
-                Err(error) => {
-                    self.notice(format!("an attempt's end waits for the store: {}", crate::chain(&error)));
-                    tokio::time::sleep(wait).await;
-                    wait = (wait * 2).min(Duration::from_secs(10));
-                }
+        // At first hand where the loop takes it. Else it must reach the inbox: try until the store answers. The executor
+        // keeps it until we forget it.
+        if !self.ends.offer(&attempt, &result).await {
+            let mut wait = Duration::from_millis(100);
+            while let Err(error) = self.push_end(&attempt, &result).await {
+                self.notice(format!("an attempt's end waits for the store: {}", crate::chain(&error)));
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(Duration::from_secs(10));
             }
         }
         self.executor.forget(&attempt).await;
     }
 
     async fn push_end(&self, attempt: &AttemptId, result: &AttemptResult) -> Result<(), StoreError> {
-        let id = attempt.clone();
-        let known = self
-            .store
-            .read(move |tx| {
-                let id = id.clone();
-                Box::pin(async move { tx.attempt_get(&id).await })
+        let (attempt, result, now) = (attempt.clone(), result.clone(), self.clock.now());
+        self.store
+            .write(move |tx| {
+                let (attempt, result) = (attempt.clone(), result.clone());
+                Box::pin(async move {
+                    let Some(known) = tx.attempt_get(&attempt).await? else { return Ok(()) };
+                    tx.inbox_push(&end_event(&known.project, attempt, result, now)).await.map(drop)
+                })
             })
             .await?;
-        let Some(known) = known else { return Ok(()) };
-        let body = EventBody::AttemptEnded { attempt: attempt.clone(), result: result.clone() };
-        self.push(self.event(&known.project, end_identity(attempt), Actor::system(), body)).await?;
+        self.wake.notify_one();
         Ok(())
     }
 
@@ -442,6 +519,12 @@ impl Inner {
         self.executor.recover(running, waiting).await;
         Ok(())
     }
+}
+
+/// The event that an attempt ended.
+pub(crate) fn end_event(project: &Name, attempt: AttemptId, result: AttemptResult, now: Micros) -> Event {
+    let identity = end_identity(&attempt);
+    Event::new(project.clone(), identity, Actor::system(), EventBody::AttemptEnded { attempt, result }, now)
 }
 
 /// The identity of the event that an attempt ended.

@@ -3,72 +3,72 @@
 //! An action leaves the outbox only when it was carried out (or its answer is in the inbox, in the same transaction).
 //! A crash in between repeats it, which its receiver takes as "already done".
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, time::Duration};
 
-use tokio::sync::Mutex;
+use tokio::sync::mpsc;
 use windlass_kinds::record::{Action, ActionBody, Actor, AttemptEnd, AttemptResult, EventBody, Usage};
+use windlass_store::StoreError;
 
-use crate::{Control, endpoints, moves::start_key};
-
-/// How many further actions are begun in one go.
-const AT_ONCE: u32 = 256;
+use crate::{Control, endpoints, jobs::Fresh, outgoing::Handed};
 
 /// How long an action that cannot be carried out yet waits before it is tried again.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Runs until the task is ended: wakes on new actions and every few seconds.
-pub(crate) async fn run(control: Control) {
-    let in_flight: Arc<Mutex<BTreeSet<String>>> = Arc::default();
+/// How long it may take until it is written that an action was carried out.
+const WRITE_WITHIN: Duration = Duration::from_millis(100);
+
+/// How often the outbox is read though nobody said that something is in it.
+const READ_EVERY: Duration = Duration::from_secs(5);
+
+/// Runs until the task is ended: begins what is handed over, and what the outbox holds besides.
+pub(crate) async fn run(control: Control, mut handed: mpsc::UnboundedReceiver<Handed>) {
     loop {
-        // Those that are being carried out already never take the places of others.
-        let under_way = u32::try_from(in_flight.lock().await.len()).unwrap_or(u32::MAX);
-        let limit = under_way.saturating_add(AT_ONCE);
-        let pending = control.inner.store.read(move |tx| Box::pin(async move { tx.outbox_pending(limit).await })).await;
-        match pending {
-            Ok(actions) => {
-                for action in actions {
-                    if waits_for_its_start(&action, &*in_flight.lock().await) {
-                        continue;
-                    }
-                    if in_flight.lock().await.insert(action.key.clone()) {
-                        let (control, in_flight) = (control.clone(), in_flight.clone());
-                        tokio::spawn(async move {
-                            let key = action.key.clone();
-                            carry_out(&control, action).await;
-                            in_flight.lock().await.remove(&key);
-                            // A stop may have waited for this.
-                            control.inner.dispatch.notify_one();
-                        });
-                    }
-                }
-            }
-            Err(error) => control.inner.notice(format!("actions wait for the store: {}", crate::chain(&error))),
-        }
         tokio::select! {
-            () = control.inner.dispatch.notified() => {}
-            () = tokio::time::sleep(Duration::from_secs(5)) => {}
+            biased;
+            Some(handed) = handed.recv() => begin(&control, handed),
+            () = control.inner.dispatch.notified() => read_outbox(&control).await,
+            () = tokio::time::sleep(READ_EVERY) => read_outbox(&control).await,
         }
     }
 }
 
-/// Returns whether an attempt's stop must wait: its start is being handed over, and a stop that overtakes it would end
-/// nothing.
-fn waits_for_its_start(action: &Action, in_flight: &BTreeSet<String>) -> bool {
-    match &action.body {
-        ActionBody::StopAttempt { attempt } => in_flight.contains(&start_key(attempt)),
-        ActionBody::Prepare { .. }
-        | ActionBody::StartAttempt { .. }
-        | ActionBody::Judge { .. }
-        | ActionBody::Serve { .. }
-        | ActionBody::Unserve { .. }
-        | ActionBody::Observe { .. } => false,
+async fn read_outbox(control: &Control) {
+    let outgoing = &control.inner.outgoing;
+    // Before reading: what leaves our hands while we read is done, and may be among what is read.
+    let in_hand: HashSet<String> = outgoing.keys().into_iter().collect();
+    let enough = outgoing.enough();
+    match control.inner.store.read(move |tx| Box::pin(async move { tx.outbox_pending(enough).await })).await {
+        Ok(actions) => {
+            for action in actions.into_iter().filter(|action| !in_hand.contains(&action.key)) {
+                begin(control, Handed { action, fresh: None });
+            }
+        }
+        Err(error) => control.inner.notice(format!("actions wait for the store: {}", crate::chain(&error))),
     }
 }
 
-async fn carry_out(control: &Control, action: Action) {
+fn begin(control: &Control, handed: Handed) {
+    let Handed { action, fresh } = handed;
+    if control.inner.outgoing.enter(&action) {
+        let control = control.clone();
+        tokio::spawn(async move {
+            let key = action.key.clone();
+            carry_out(&control, action, fresh).await;
+            if control.inner.outgoing.leave(&key) {
+                control.inner.dispatch.notify_one();
+            }
+        });
+    }
+}
+
+async fn carry_out(control: &Control, action: Action, fresh: Option<Fresh>) {
     match &action.body {
         ActionBody::Prepare { step_run, round } => {
-            let outcome = match control.prepare_request(step_run).await {
+            let request = match fresh {
+                Some(fresh) => fresh.scene.prepare_request(),
+                None => control.prepare_request(step_run).await,
+            };
+            let outcome = match request {
                 Ok(Some(request)) => control.inner.executor.prepare(&request).await,
                 Ok(None) => return done(control, action, None).await,
                 Err(error) => {
@@ -80,7 +80,11 @@ async fn carry_out(control: &Control, action: Action) {
             done(control, action.clone(), Some((format!("prepared/{step_run}/{round}"), body))).await;
         }
         ActionBody::StartAttempt { attempt } => {
-            match control.job(attempt).await {
+            let job = match fresh {
+                Some(Fresh { scene, begins: Some(begins) }) => control.fresh_job(&scene, begins).await.map(Some),
+                Some(Fresh { scene: _, begins: None }) | None => control.job(attempt).await,
+            };
+            match job {
                 Ok(Some(job)) => control.inner.executor.start(job).await,
                 Ok(None) => {}
                 // Nobody's fault but the store's, and no attempt is to pay for it: it stays in the outbox.
@@ -124,9 +128,8 @@ async fn carry_out(control: &Control, action: Action) {
         ActionBody::Observe { monitor, dataset, version } => {
             match control.observe(&action.project, monitor, dataset, *version).await {
                 Ok(observed) => {
-                    let answer = observed.map(|observation| {
-                        (format!("observed/{}", action.key), EventBody::Observed { observation })
-                    });
+                    let answer = observed
+                        .map(|observation| (format!("observed/{}", action.key), EventBody::Observed { observation }));
                     done(control, action, answer).await;
                 }
                 Err(error) => {
@@ -138,29 +141,65 @@ async fn carry_out(control: &Control, action: Action) {
     }
 }
 
-/// Takes an action out of the outbox, together with the event that answers it.
+/// Takes an action out of the outbox, together with the event that answers it, if any.
 pub(crate) async fn done(control: &Control, action: Action, answer: Option<(String, EventBody)>) {
-    let event = answer.map(|(identity, body)| control.inner.event(&action.project, identity, Actor::system(), body));
-    let answered = event.is_some();
-    let result = control
-        .inner
-        .store
-        .write(move |tx| {
-            let (key, event) = (action.key.clone(), event.clone());
-            Box::pin(async move {
-                if let Some(event) = &event {
-                    tx.inbox_push(event).await?;
-                }
-                tx.outbox_done(&key).await
-            })
-        })
-        .await;
-    if let Err(error) = result {
+    let written = match answer {
+        Some((identity, body)) => answered(control, &action, identity, body).await,
+        None => carried_out(control, &action).await,
+    };
+    if let Err(error) = written {
         // It stays in the outbox and is carried out again, which is harmless.
         control.inner.notice(format!("an action's end waits for the store: {}", crate::chain(&error)));
         tokio::time::sleep(PAUSE).await;
     }
-    if answered {
-        control.inner.wake.notify_one();
+}
+
+async fn answered(control: &Control, action: &Action, identity: String, body: EventBody) -> Result<(), StoreError> {
+    let event = control.inner.event(&action.project, identity, Actor::system(), body);
+    let key = action.key.clone();
+    control
+        .inner
+        .store
+        .write(move |tx| {
+            let (key, event) = (key.clone(), event.clone());
+            Box::pin(async move {
+                tx.inbox_push(&event).await?;
+                tx.outbox_done(&key).await
+            })
+        })
+        .await?;
+    control.inner.outgoing.written(std::slice::from_ref(&action.key));
+    control.inner.wake.notify_one();
+    Ok(())
+}
+
+/// Writes that an action was carried out: with the next decision, or by itself where none comes soon.
+async fn carried_out(control: &Control, action: &Action) -> Result<(), StoreError> {
+    let outgoing = &control.inner.outgoing;
+    if outgoing.carried_out(&action.key) {
+        control.inner.dispatch.notify_one();
     }
+    tokio::time::sleep(WRITE_WITHIN).await;
+    if !outgoing.is_unwritten(&action.key) {
+        return Ok(());
+    }
+    let keys = outgoing.unwritten();
+    let rows = keys.clone();
+    control
+        .inner
+        .store
+        .write(move |tx| {
+            let keys = rows.clone();
+            Box::pin(async move {
+                for key in &keys {
+                    tx.outbox_done(key).await?;
+                }
+                Ok(())
+            })
+        })
+        .await?;
+    outgoing.written(&keys);
+    // Whether all is idle may have hung on it.
+    control.inner.wake.notify_one();
+    Ok(())
 }

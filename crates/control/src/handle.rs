@@ -1,10 +1,13 @@
 //! What each event means: reads what the decision needs, asks `plan`, and commits the answer.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+};
 
 use serde_json::Value;
 use windlass_kinds::{
-    AttemptId, EventId, Kind, Name, PipelineRunId,
+    AttemptId, EventId, Kind, Name, PipelineRunId, StepRunId,
     manifest::{InputSource, PipelineSpec, Spec, TriggerSource, TriggerSpec},
     record::{
         Actor, AttemptEnd, AttemptResult, Cause, DatasetVersion, DatasetVersionState, Event, EventBody, FrozenDataset,
@@ -19,8 +22,8 @@ use windlass_plan::{
 use crate::{
     Control, ControlError,
     active::{Active, ActiveRuns},
-    commit::Commit,
-    core::run_id,
+    commit::{Answered, Commit},
+    core::{end_event, run_id},
     idle::Idle,
     judging::Judged,
 };
@@ -69,44 +72,34 @@ impl Control {
                 self.handle_start(active, &id, &project, &actor, &pipeline, parameters).await
             }
             EventBody::Cancel { run } => {
-                self.move_run(active, &run, pipeline::Event::Cancel { by: actor }, Some(id)).await
+                self.move_run(active, &run, pipeline::Event::Cancel { by: actor }, Some(id.into())).await
             }
             EventBody::Retry { run } => {
-                self.move_run(active, &run, pipeline::Event::Retry { by: actor }, Some(id)).await
+                self.move_run(active, &run, pipeline::Event::Retry { by: actor }, Some(id.into())).await
             }
             EventBody::ResetBreaker { pipeline, trigger } => {
                 self.handle_reset(active, &id, &project, &actor, &pipeline, &trigger).await
             }
             EventBody::Prepared { step_run, outcome } => {
-                let wanted = step_run.clone();
-                let step = self
-                    .inner
-                    .store
-                    .read(move |tx| {
-                        let id = wanted.clone();
-                        Box::pin(async move { tx.step_run_get(&id).await })
-                    })
-                    .await?;
-                match step {
-                    Some(step) => {
-                        self.move_run(active, &step.run, pipeline::Event::Prepared { step_run, outcome }, Some(id))
-                            .await
+                let run = match active.run_of_step(&step_run) {
+                    Some(run) => Some(run),
+                    None => self.stored_run_of_step(&step_run).await?,
+                };
+                match run {
+                    Some(run) => {
+                        let event = pipeline::Event::Prepared { step_run, outcome };
+                        self.move_run(active, &run, event, Some(id.into())).await
                     }
                     None => Ok(self.inner.commit(self.answer(&id)).await?),
                 }
             }
             EventBody::AttemptEnded { attempt, result } => {
-                let wanted = attempt.clone();
-                let known = self
-                    .inner
-                    .store
-                    .read(move |tx| {
-                        let id = wanted.clone();
-                        Box::pin(async move { tx.attempt_get(&id).await })
-                    })
-                    .await?;
-                match known {
-                    Some(known) => self.handle_end(active, id, &known.run, attempt, result).await,
+                let run = match active.run_of_attempt(&attempt) {
+                    Some((run, _)) => Some(run),
+                    None => self.stored_run_of_attempt(&attempt).await?,
+                };
+                match run {
+                    Some(run) => self.handle_end(active, id.into(), &run, attempt, result).await,
                     None => Ok(self.inner.commit(self.answer(&id)).await?),
                 }
             }
@@ -121,19 +114,59 @@ impl Control {
         }
     }
 
+    /// Handles the end of an attempt that comes at first hand. Returns false where no such attempt is running as far as
+    /// memory knows: then the end takes the way through the inbox.
+    pub(crate) async fn handle_arrival(
+        &self,
+        active: &mut ActiveRuns,
+        attempt: AttemptId,
+        result: AttemptResult,
+    ) -> Result<bool, ControlError> {
+        let Some((run, project)) = active.run_of_attempt(&attempt) else { return Ok(false) };
+        let event = end_event(&project, attempt.clone(), result.clone(), self.inner.clock.now());
+        self.handle_end(active, Answered::AtHand(Box::new(event)), &run, attempt, result).await?;
+        Ok(true)
+    }
+
+    async fn stored_run_of_step(&self, step_run: &StepRunId) -> Result<Option<PipelineRunId>, ControlError> {
+        let wanted = step_run.clone();
+        let step = self
+            .inner
+            .store
+            .read(move |tx| {
+                let id = wanted.clone();
+                Box::pin(async move { tx.step_run_get(&id).await })
+            })
+            .await?;
+        Ok(step.map(|step| step.run))
+    }
+
+    async fn stored_run_of_attempt(&self, attempt: &AttemptId) -> Result<Option<PipelineRunId>, ControlError> {
+        let wanted = attempt.clone();
+        let known = self
+            .inner
+            .store
+            .read(move |tx| {
+                let id = wanted.clone();
+                Box::pin(async move { tx.attempt_get(&id).await })
+            })
+            .await?;
+        Ok(known.map(|attempt| attempt.run))
+    }
+
     /// Takes an attempt's end. Where what it left cannot be registered, that is its end: an event that can never be
     /// answered would hold up everything behind it.
     async fn handle_end(
         &self,
         active: &mut ActiveRuns,
-        id: EventId,
+        event: Answered,
         run: &PipelineRunId,
         attempt: AttemptId,
         result: AttemptResult,
     ) -> Result<(), ControlError> {
         let usage = result.usage;
         let ended = pipeline::Event::AttemptEnded { attempt: attempt.clone(), result };
-        match self.move_run(active, run, ended, Some(id.clone())).await {
+        match self.move_run(active, run, ended, Some(event.clone())).await {
             Err(error) if error.is_lasting() => {
                 let why = match &error {
                     ControlError::Content(error) => crate::chain(error),
@@ -143,7 +176,7 @@ impl Control {
                 let reason = format!("what it left cannot be registered: {why}");
                 let end = AttemptEnd::Failed { reason, retryable: false };
                 let result = AttemptResult { end, outputs: BTreeMap::new(), usage };
-                self.move_run(active, run, pipeline::Event::AttemptEnded { attempt, result }, Some(id)).await
+                self.move_run(active, run, pipeline::Event::AttemptEnded { attempt, result }, Some(event)).await
             }
             answer => answer,
         }
@@ -151,7 +184,7 @@ impl Control {
 
     /// Starts a commit that answers `event`.
     pub(crate) fn answer(&self, event: &EventId) -> Commit {
-        Commit { event: Some(event.clone()), ..Commit::at(self.inner.clock.now()) }
+        Commit { event: Some(event.clone().into()), ..Commit::at(self.inner.clock.now()) }
     }
 
     /// Returns the live pipelines, of one project or of all; read from the store after something was applied.
@@ -171,6 +204,7 @@ impl Control {
                 _ => None,
             });
             *kept = Some(live.collect());
+            self.inner.triggers_moved.store(true, Ordering::SeqCst);
         }
         let all = kept.iter().flatten().cloned();
         Ok(all.filter(|live| project.is_none_or(|project| live.revision.project == *project)).collect())
@@ -230,7 +264,7 @@ impl Control {
         let quiet = match self.assess(active, true).await? {
             Idle::Quiet(waiting) => match waiting.first() {
                 Some(run) => {
-                    return self.move_run_with(active, run, pipeline::Event::Look, Some(id.clone()), true).await;
+                    return self.move_run_with(active, run, pipeline::Event::Look, Some(id.clone().into()), true).await;
                 }
                 None => true,
             },

@@ -5,30 +5,82 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use windlass_kinds::{
-    AttemptId, Kind, Name, StepRunId,
-    manifest::{InputSource, PythonSpec, Resolved, Spec, StepSpec},
-    record::{Attempt, AttemptState, Event, FrozenDataset, PipelineRun, Revision, Run, StepRun},
+    AttemptId, ExperimentId, Kind, Name, StepRunId,
+    manifest::{InputSource, PipelineSpec, PythonSpec, Resolved, Spec, StepSpec},
+    record::{Attempt, AttemptState, Event, FrozenDataset, PipelineRun, Revision, StepRun},
 };
 use windlass_plan::pipeline;
 
 use crate::{
-    Control, ControlError, Job, JobInput, JobItem, PrepareRequest, TrackingContext, active::pipeline_of,
-    core::end_identity, handle::LivePipeline,
+    Control, ControlError, Job, JobInput, JobItem, PrepareRequest, TrackingContext,
+    active::{Active, pipeline_of},
+    core::end_identity,
 };
 
 /// Everything about a step run that a job is made of.
-struct Scene {
+#[derive(Debug, Clone)]
+pub(crate) struct Scene {
     run: PipelineRun,
     step_run: StepRun,
-    /// Every step run of the run, where the step reads outputs of others; else none.
+    /// Step runs of the run, where the step reads outputs of others: at least all of those.
     steps: Vec<StepRun>,
-    pipeline: Arc<LivePipeline>,
+    spec: Arc<PipelineSpec>,
+    resolved: Arc<Resolved>,
+}
+
+/// What the control loop knew when it decided an action, so that nothing is read to carry it out.
+#[derive(Debug, Clone)]
+pub(crate) struct Fresh {
+    pub(crate) scene: Scene,
+    /// The attempt that begins, where one does.
+    pub(crate) begins: Option<Begins>,
+}
+
+/// An attempt that begins.
+#[derive(Debug, Clone)]
+pub(crate) struct Begins {
+    pub(crate) attempt: Attempt,
+    /// The experiment of its tracking run.
+    pub(crate) experiment: ExperimentId,
 }
 
 impl Scene {
+    /// Returns the scene of a step run out of its run as it was just decided.
+    pub(crate) fn of(active: &Active, step_run: &StepRun) -> Self {
+        let Active { state, spec, resolved } = active;
+        let read: Vec<&Name> = spec
+            .steps
+            .iter()
+            .filter(|step| step.name == step_run.step)
+            .flat_map(|step| step.inputs.values())
+            .filter_map(|source| match source {
+                InputSource::Step { step, output: _ } => Some(step),
+                InputSource::Dataset(_) => None,
+            })
+            .collect();
+        // An item reads the same item, anything else all of them.
+        let is_read = |other: &StepRun| match (&step_run.item, &other.item) {
+            (Some(own), Some(item)) => own.index == item.index,
+            (None, _) | (_, None) => true,
+        };
+        Self {
+            run: state.run.clone(),
+            step_run: step_run.clone(),
+            steps: state.steps.iter().filter(|other| read.contains(&&other.step) && is_read(other)).cloned().collect(),
+            spec: spec.clone(),
+            resolved: resolved.clone(),
+        }
+    }
+
+    /// Returns what to resolve; `None` where the step has no Python environment.
+    pub(crate) fn prepare_request(&self) -> Result<Option<PrepareRequest>, ControlError> {
+        let python = self.step()?.settings.python.clone();
+        Ok(python.map(|python| request(python, &self.resolved)))
+    }
+
     fn step(&self) -> Result<&StepSpec, ControlError> {
         let wanted = &self.step_run.step;
-        self.pipeline.spec.steps.iter().find(|step| step.name == *wanted).ok_or_else(|| ControlError::NotFound {
+        self.spec.steps.iter().find(|step| step.name == *wanted).ok_or_else(|| ControlError::NotFound {
             what: format!("step {wanted} in revision {} of Pipeline/{}", self.run.revision, self.run.pipeline),
             near: Vec::new(),
         })
@@ -51,7 +103,8 @@ impl Control {
             })
             .await?;
         let Some((step_run, run)) = read else { return Ok(None) };
-        let mut scene = Scene { pipeline: self.pipeline_at(&run).await?, run, step_run, steps: Vec::new() };
+        let (spec, resolved) = self.pipeline_at(&run).await?;
+        let mut scene = Scene { run, step_run, steps: Vec::new(), spec, resolved };
         // A run may have thousands of step runs: they are read only for a step that needs some.
         if scene.step()?.inputs.values().any(|input| matches!(input, InputSource::Step { .. })) {
             scene.steps = self.steps_of(&scene.run).await?;
@@ -59,14 +112,8 @@ impl Control {
         Ok(Some(scene))
     }
 
-    /// Returns the pipeline at the revision a run runs at: at hand where it is the live one.
-    async fn pipeline_at(&self, run: &PipelineRun) -> Result<Arc<LivePipeline>, ControlError> {
-        let live = self.pipelines(Some(&run.project)).await?;
-        let at_hand =
-            live.into_iter().find(|live| live.revision.name == run.pipeline && live.revision.number == run.revision);
-        if let Some(pipeline) = at_hand {
-            return Ok(pipeline);
-        }
+    /// Returns the pipeline at the revision a run runs at.
+    async fn pipeline_at(&self, run: &PipelineRun) -> Result<(Arc<PipelineSpec>, Arc<Resolved>), ControlError> {
         let wanted = run.clone();
         let revision = self
             .inner
@@ -78,21 +125,14 @@ impl Control {
                 )
             })
             .await?;
-        let (spec, _) = pipeline_of(revision.clone(), run)?;
-        match revision {
-            Some(revision) => Ok(Arc::new(LivePipeline { revision, spec })),
-            None => Err(ControlError::NotFound {
-                what: format!("revision {} of {}", run.revision, run.pipeline),
-                near: Vec::new(),
-            }),
-        }
+        let (spec, resolved) = pipeline_of(revision, run)?;
+        Ok((Arc::new(spec), Arc::new(resolved)))
     }
 
     /// Returns what to resolve for a step run; `None` where it is gone or has no Python environment.
     pub(crate) async fn prepare_request(&self, step_run: &StepRunId) -> Result<Option<PrepareRequest>, ControlError> {
         let Some(scene) = self.scene(step_run).await? else { return Ok(None) };
-        let python = scene.step()?.settings.python.clone();
-        Ok(python.map(|python| request(python, &scene.pipeline.revision.resolved)))
+        scene.prepare_request()
     }
 
     /// Returns the job of an attempt; `None` where the attempt is gone or over, or its end is in the inbox.
@@ -119,10 +159,21 @@ impl Control {
             return Ok(None);
         }
         let Some(scene) = self.scene(&attempt.step_run).await? else { return Ok(None) };
-        self.put_together(&attempt, &tracking, &scene).await.map(Some)
+        self.put_together(&attempt, tracking.experiment, &scene).await.map(Some)
     }
 
-    async fn put_together(&self, attempt: &Attempt, tracking: &Run, scene: &Scene) -> Result<Job, ControlError> {
+    /// Returns the job of an attempt that was just decided to begin.
+    pub(crate) async fn fresh_job(&self, scene: &Scene, begins: Begins) -> Result<Job, ControlError> {
+        let Begins { attempt, experiment } = begins;
+        self.put_together(&attempt, experiment, scene).await
+    }
+
+    async fn put_together(
+        &self,
+        attempt: &Attempt,
+        experiment: ExperimentId,
+        scene: &Scene,
+    ) -> Result<Job, ControlError> {
         let step = scene.step()?;
         let mut inputs = BTreeMap::new();
         for (name, source) in &step.inputs {
@@ -133,9 +184,7 @@ impl Control {
             writes.insert(name.clone(), self.dataset_folder(&scene.run.project, name).await?);
         }
         let python = match (&step.settings.python, &scene.step_run.environment) {
-            (Some(python), Some(lock)) => {
-                Some((request(python.clone(), &scene.pipeline.revision.resolved), lock.clone()))
-            }
+            (Some(python), Some(lock)) => Some((request(python.clone(), &scene.resolved), lock.clone())),
             (Some(_), None) | (None, _) => None,
         };
         Ok(Job {
@@ -146,7 +195,7 @@ impl Control {
             command: step.command.clone(),
             python,
             env: step.settings.env.clone(),
-            code: scene.pipeline.revision.resolved.code.clone(),
+            code: scene.resolved.code.clone(),
             inputs,
             outputs: step.outputs.clone(),
             writes,
@@ -157,7 +206,7 @@ impl Control {
                 uri: self.inner.settings.tracking_uri.clone(),
                 token: attempt_token(&self.inner.settings.attempt_secret, &attempt.id),
                 run: attempt.tracking_run.clone(),
-                experiment: tracking.experiment.clone(),
+                experiment,
             },
         })
     }

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use windlass_kinds::{
-    Digest, EventId, Micros, PipelineRunId,
+    Digest, Micros, PipelineRunId, StepRunId,
     record::{
-        Action, ActionBody, Actor, AttemptState, CacheEntry, LedgerKind, PipelineRunState, StepRun, StepState,
+        Action, ActionBody, Actor, Attempt, AttemptState, CacheEntry, LedgerKind, PipelineRunState, StepRun, StepState,
     },
 };
 use windlass_plan::pipeline::{self, Decision, Facts};
@@ -13,8 +13,9 @@ use windlass_plan::pipeline::{self, Decision, Facts};
 use crate::{
     Control, ControlError,
     active::{Active, ActiveRuns, running_steps},
-    commit::{Commit, NewTracking},
+    commit::{Answered, Commit, NewTracking},
     core::CacheAnswers,
+    jobs::Scene,
 };
 
 impl Control {
@@ -24,7 +25,7 @@ impl Control {
         active: &mut ActiveRuns,
         id: &PipelineRunId,
         event: pipeline::Event,
-        answers: Option<EventId>,
+        answers: Option<Answered>,
     ) -> Result<(), ControlError> {
         self.move_run_with(active, id, event, answers, false).await
     }
@@ -35,7 +36,7 @@ impl Control {
         active: &mut ActiveRuns,
         id: &PipelineRunId,
         event: pipeline::Event,
-        answers: Option<EventId>,
+        answers: Option<Answered>,
         idle: bool,
     ) -> Result<(), ControlError> {
         let mut commit = Commit { event: answers, next_epoch: idle, ..Commit::at(self.inner.clock.now()) };
@@ -49,13 +50,20 @@ impl Control {
         // The environment's own limit counts besides the machine's.
         let limit = self.environment_limit(&state.run.project, &spec.environment).await?;
         let others_there = active.running_in(&state.run.project, &spec.environment);
+        // The place of an attempt that ends is free at once, but runs that began earlier come first.
+        let ended = match &event {
+            pipeline::Event::AttemptEnded { attempt, result: _ } => state.attempts.contains_key(attempt),
+            _ => false,
+        };
+        let frees = usize::from(ended && !active.an_earlier_run_waits(&state.run));
+        let looked = matches!(event, pipeline::Event::Look) || frees > 0;
         let mut cache = CacheAnswers::new();
         let mut gathered = Gathered::default();
         let mut state = Some(state);
         let mut event = Some(event);
         loop {
             let current = state.take().expect("put back below");
-            let running = running_steps(&current);
+            let running = running_steps(&current) - if event.is_some() { frees } else { 0 };
             let here = slots.saturating_sub(others + running);
             let there = limit.map_or(here, |limit| limit.saturating_sub(others_there + running));
             let facts = Facts {
@@ -89,23 +97,21 @@ impl Control {
         }
         let state = state.expect("put back by take");
         let moved = Active { state, spec, resolved };
-        if gathered.is_empty() && commit.event.is_none() && !commit.next_epoch {
-            active.wakes.remove(id);
-            active.wakes.extend(gathered.wake_at.map(|at| (id.clone(), at)));
-            active.put(moved);
-            return Ok(());
+        let changed = !gathered.is_empty();
+        if changed || commit.event.is_some() || commit.next_epoch {
+            self.fill(&mut commit, &moved, &gathered).await?;
+            self.inner.commit(commit).await?;
         }
-        self.fill(&mut commit, &moved, &gathered).await?;
-        self.inner.commit(commit).await?;
         active.wakes.remove(id);
         active.wakes.extend(gathered.wake_at.map(|at| (id.clone(), at)));
         active.put(moved);
+        active.moved(id, changed, looked);
         Ok(())
     }
 
-    /// Lets every run look again, oldest first: a place may be free, a time may have come.
-    pub(crate) async fn look_at_all(&self, active: &mut ActiveRuns) -> Result<(), ControlError> {
-        for id in active.ids() {
+    /// Lets the runs look again for which something may have changed, oldest first: a place is free, a time has come.
+    pub(crate) async fn look_again(&self, active: &mut ActiveRuns) -> Result<(), ControlError> {
+        for id in active.due(self.inner.clock.now()) {
             self.move_run(active, &id, pipeline::Event::Look, None).await?;
         }
         Ok(())
@@ -142,11 +148,9 @@ impl Control {
             }
         }
         for body in &gathered.actions {
-            commit.actions.push(Action {
-                key: action_key(project, body),
-                project: project.clone(),
-                body: body.clone(),
-            });
+            let key = action_key(project, body);
+            commit.scenes.extend(scene_of(moved, gathered, body).map(|(scene, begins)| (key.clone(), scene, begins)));
+            commit.actions.push(Action { key, project: project.clone(), body: body.clone() });
         }
         for (key, entry) in &gathered.cache_puts {
             commit.cache.push((project.clone(), key.clone(), entry.clone()));
@@ -177,16 +181,33 @@ impl Control {
     }
 }
 
+/// Returns what an action is about, and the attempt that it begins, if any.
+fn scene_of(moved: &Active, gathered: &Gathered, body: &ActionBody) -> Option<(Scene, Option<Attempt>)> {
+    let step_of = |id: &StepRunId| moved.state.steps.iter().find(|step| step.id == *id);
+    match body {
+        ActionBody::Prepare { step_run, round: _ } => Some((Scene::of(moved, step_of(step_run)?), None)),
+        ActionBody::StartAttempt { attempt } => {
+            let attempt = gathered.attempts.get(attempt)?;
+            Some((Scene::of(moved, step_of(&attempt.step_run)?), Some(attempt.clone())))
+        }
+        ActionBody::StopAttempt { .. }
+        | ActionBody::Judge { .. }
+        | ActionBody::Serve { .. }
+        | ActionBody::Unserve { .. }
+        | ActionBody::Observe { .. } => None,
+    }
+}
+
 /// What several looks at one run decided together.
 #[derive(Debug, Default)]
 struct Gathered {
     run_changed: bool,
     steps: BTreeSet<usize>,
-    attempts: BTreeMap<windlass_kinds::AttemptId, windlass_kinds::record::Attempt>,
+    attempts: BTreeMap<windlass_kinds::AttemptId, Attempt>,
     actions: Vec<ActionBody>,
     cache_puts: Vec<(Digest, CacheEntry)>,
-    committed: Vec<windlass_kinds::StepRunId>,
-    abandoned: Vec<windlass_kinds::StepRunId>,
+    committed: Vec<StepRunId>,
+    abandoned: Vec<StepRunId>,
     ended: bool,
     wake_at: Option<Micros>,
 }
@@ -259,7 +280,7 @@ fn ledger_step(step: &StepRun) -> serde_json::Value {
 fn tracking_tags(
     run: &windlass_kinds::record::PipelineRun,
     step: &StepRun,
-    attempt: &windlass_kinds::record::Attempt,
+    attempt: &Attempt,
 ) -> Vec<(String, String)> {
     let mut tags = vec![
         ("windlass.attempt".to_owned(), attempt.number.to_string()),

@@ -22,6 +22,23 @@ impl Control {
     /// is due.
     pub(crate) async fn fire_due(&self, active: &mut ActiveRuns) -> Result<Option<Micros>, ControlError> {
         let now = self.inner.clock.now();
+        // Nobody's answer changes but by a decision, a change of the manifests, or time.
+        if self.inner.pipelines.lock().await.is_some()
+            && !self.inner.triggers_moved.load(Ordering::SeqCst)
+            && active.next_due.is_none_or(|at| at > now)
+        {
+            return Ok(active.next_due);
+        }
+        self.inner.triggers_moved.store(false, Ordering::SeqCst);
+        let next = self.ask_triggers(active, now).await;
+        match &next {
+            Ok(next) => active.next_due = *next,
+            Err(_) => self.inner.triggers_moved.store(true, Ordering::SeqCst),
+        }
+        next
+    }
+
+    async fn ask_triggers(&self, active: &mut ActiveRuns, now: Micros) -> Result<Option<Micros>, ControlError> {
         let mut next: Option<Micros> = None;
         let mut sooner = |at: Micros| next = Some(next.map_or(at, |next| next.min(at)));
         let held = self.inner.store.read(|tx| Box::pin(async move { tx.trigger_states_held().await })).await?;
