@@ -82,7 +82,8 @@ impl AttemptFolder {
         self.0.join("job.json")
     }
 
-    /// Returns the file that the shim keeps locked while it lives; it holds the shim's process id.
+    /// Returns the file that the shim keeps locked while it lives; it holds the shim's process id, and becomes the
+    /// result.
     pub fn alive(&self) -> PathBuf {
         self.0.join("alive")
     }
@@ -102,7 +103,7 @@ impl AttemptFolder {
         self.0.join("code")
     }
 
-    /// Returns `$WINDLASS_INPUTS`.
+    /// Returns `$WINDLASS_INPUTS`; made only for a step that has inputs.
     pub fn inputs(&self) -> PathBuf {
         self.0.join("inputs")
     }
@@ -112,7 +113,7 @@ impl AttemptFolder {
         self.0.join("outputs")
     }
 
-    /// Returns `$WINDLASS_WRITES`.
+    /// Returns `$WINDLASS_WRITES`; made only for a step that writes datasets.
     pub fn writes(&self) -> PathBuf {
         self.0.join("writes")
     }

@@ -216,10 +216,10 @@ impl Inner {
             request = handle.asked_to_end() => Err(stage::stopped(folder, request)),
         };
         match staged {
-            Ok(shim) => self.follow(&job.attempt, folder, shim, handle).await,
+            Ok(shim) => self.follow(&job.attempt, folder, Some(job), shim, handle).await,
             Err(end) => {
                 let result = stage::settle(&self.data.log(&job.attempt), folder, end);
-                report::report(self, folder, result).await
+                report::report(self, folder, Some(job), result).await
             }
         }
     }
@@ -235,13 +235,13 @@ impl Inner {
         match looked {
             Ok(Ok(Found::Alive(shim))) => {
                 tokio::spawn(async move {
-                    let result = inner.follow(&attempt, &folder, shim, &handle).await;
+                    let result = inner.follow(&attempt, &folder, None, shim, &handle).await;
                     inner.leave(&attempt, result);
                 });
             }
             Ok(Ok(Found::Ended(lock))) => {
                 tokio::spawn(async move {
-                    let result = inner.conclude(&attempt, &folder, None).await;
+                    let result = inner.conclude(&attempt, &folder, None, None).await;
                     drop(lock);
                     inner.leave(&attempt, result);
                 });
@@ -264,6 +264,7 @@ impl Inner {
         &self,
         attempt: &AttemptId,
         folder: &AttemptFolder,
+        job: Option<&Job>,
         mut shim: Shim,
         handle: &Handle,
     ) -> AttemptResult {
@@ -271,7 +272,7 @@ impl Inner {
             () = shim.ended() => {}
             request = handle.asked_to_end() => shim.end(folder, request).await,
         }
-        self.conclude(attempt, folder, Some(shim.pid())).await
+        self.conclude(attempt, folder, job, Some(shim.pid())).await
     }
 
     /// Reads how a step ended, whose shim is gone; where that is not written, ends what is left and writes it.
@@ -279,14 +280,18 @@ impl Inner {
         &self,
         attempt: &AttemptId,
         folder: &AttemptFolder,
+        job: Option<&Job>,
         shim: Option<rustix::process::Pid>,
     ) -> AttemptResult {
-        let result = {
-            let (attempt, folder) = (attempt.clone(), folder.clone());
-            tokio::task::spawn_blocking(move || shim::outcome(&attempt, &folder, shim)).await
+        let result = match step::read::<StepResult>(&folder.result()) {
+            Ok(result) => result,
+            Err(_) => {
+                let (attempt, folder) = (attempt.clone(), folder.clone());
+                let settled = tokio::task::spawn_blocking(move || shim::outcome(&attempt, &folder, shim)).await;
+                settled.unwrap_or_else(|error| StepResult::bare(StepEnd::Lost { reason: error.to_string() }))
+            }
         };
-        let result = result.unwrap_or_else(|error| StepResult::bare(StepEnd::Lost { reason: error.to_string() }));
-        report::report(self, folder, result).await
+        report::report(self, folder, job, result).await
     }
 
     /// Removes the work folders of attempts that nobody waits for any more.

@@ -1,9 +1,11 @@
 //! Turns how a step ended into what the control loop hears.
 
-use std::{fs, io, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, fs, io, time::Duration};
 
+use windlass_control::Job;
 use windlass_kinds::{
-    Span,
+    Name, Span,
+    manifest::OutputSpec,
     record::{AttemptEnd, AttemptResult, Usage},
 };
 
@@ -18,26 +20,30 @@ use crate::{
 };
 
 /// Returns the report of an attempt. Where the step exited well, its outputs are in the store when this returns.
-pub(super) async fn report(inner: &Inner, folder: &AttemptFolder, result: StepResult) -> AttemptResult {
+/// `job` is its job where this process started it, and knows it from memory.
+pub(super) async fn report(
+    inner: &Inner,
+    folder: &AttemptFolder,
+    job: Option<&Job>,
+    result: StepResult,
+) -> AttemptResult {
     let usage =
         Usage { cpu_micros: result.cpu_micros, peak_memory: result.peak_memory, wall_micros: result.wall_micros };
     let mut outputs = Default::default();
     let failed = |reason: String, retryable: bool| AttemptEnd::Failed { reason, retryable };
     let end = match result.end {
-        StepEnd::Exited { code: 0 } => match step::read::<HandedOver>(&folder.job()) {
-            Err(error) => AttemptEnd::Lost { reason: format!("its job can no longer be read: {error}") },
-            // The outputs were not forced to disk: the name may be there and the bytes not.
-            Ok(job) if job.boot != stage::boot() => {
-                AttemptEnd::Lost { reason: "the machine was started anew before its outputs were kept".to_owned() }
-            }
-            Ok(job) => match collect(inner.blobs.as_ref(), folder, &job.outputs).await {
-                Ok(collected) => {
-                    outputs = collected;
-                    clear_checkpoints(inner, &job);
-                    AttemptEnd::Succeeded
+        StepEnd::Exited { code: 0 } => match promised(folder, job) {
+            Err(reason) => AttemptEnd::Lost { reason },
+            Ok(Promised { step_run, outputs: declared }) => {
+                match collect(inner.blobs.as_ref(), folder, &declared).await {
+                    Ok(collected) => {
+                        outputs = collected;
+                        clear_checkpoints(inner, &step_run);
+                        AttemptEnd::Succeeded
+                    }
+                    Err(OutputTrouble { reason, is_retryable }) => failed(reason, is_retryable),
                 }
-                Err(OutputTrouble { reason, is_retryable }) => failed(reason, is_retryable),
-            },
+            }
         },
         StepEnd::Exited { code } => failed(format!("exit code {code}"), true),
         StepEnd::Killed { signal } => failed(format!("killed by {}; not by Windlass", signal_text(signal)), true),
@@ -54,13 +60,37 @@ pub(super) async fn report(inner: &Inner, folder: &AttemptFolder, result: StepRe
     AttemptResult { end, outputs, usage }
 }
 
-/// A step that succeeded has no use for its checkpoints any more; one that will be tried again has.
-fn clear_checkpoints(inner: &Inner, job: &HandedOver) {
-    match fs::remove_dir_all(inner.data.checkpoints(&job.step_run)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            tracing::warn!(step_run = job.step_run, %error, "failed to remove checkpoints");
+/// What a step was to leave behind.
+struct Promised<'a> {
+    step_run: Cow<'a, str>,
+    outputs: Cow<'a, BTreeMap<Name, OutputSpec>>,
+}
+
+/// Returns what a step that exited well was to leave behind, or why that cannot be believed to be there.
+fn promised<'a>(folder: &AttemptFolder, job: Option<&'a Job>) -> Result<Promised<'a>, String> {
+    if let Some(job) = job {
+        return Ok(Promised { step_run: Cow::Borrowed(&job.step_run), outputs: Cow::Borrowed(&job.outputs) });
+    }
+    match step::read::<HandedOver>(&folder.job()) {
+        Err(error) => Err(format!("its job can no longer be read: {error}")),
+        // The outputs were not forced to disk: the name may be there and the bytes not.
+        Ok(job) if job.boot != stage::boot() => {
+            Err("the machine was started anew before its outputs were kept".to_owned())
         }
-        Ok(()) | Err(_) => {}
+        Ok(job) => Ok(Promised { step_run: Cow::Owned(job.step_run), outputs: Cow::Owned(job.outputs) }),
+    }
+}
+
+/// A step that succeeded has no use for its checkpoints any more; one that will be tried again has.
+fn clear_checkpoints(inner: &Inner, step_run: &str) {
+    let folder = inner.data.checkpoints(step_run);
+    // Most steps leave none, and an empty folder goes at once.
+    let removed = fs::remove_dir(&folder).or_else(|error| match error.kind() {
+        io::ErrorKind::NotFound => Ok(()),
+        _ => fs::remove_dir_all(&folder),
+    });
+    if let Err(error) = removed {
+        tracing::warn!(step_run, %error, "failed to remove checkpoints");
     }
 }
 

@@ -142,7 +142,12 @@ pub(super) fn find(folder: &AttemptFolder) -> io::Result<Found> {
         if let Some(lock) = try_alive(folder)? {
             return Ok(Found::Ended(lock));
         }
-        let number = fs::read_to_string(folder.alive())?.parse().ok().and_then(Pid::from_raw);
+        let number = match fs::read_to_string(folder.alive()) {
+            Ok(text) => text.parse().ok().and_then(Pid::from_raw),
+            // It just became the result, or went with its folder: the next look tells which.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
         if let Some(pid) = number {
             match pidfd_open(pid, PidfdFlags::empty()) {
                 Ok(descriptor) => {
@@ -158,7 +163,7 @@ pub(super) fn find(folder: &AttemptFolder) -> io::Result<Found> {
                 }
             }
         }
-        // It just locked the file and has not written its number, or just went.
+        // It just locked the file and has not written its number, or is writing the result over it, or just went.
         #[expect(clippy::disallowed_methods, reason = "runs on a blocking thread")]
         std::thread::sleep(Duration::from_millis(2));
     }

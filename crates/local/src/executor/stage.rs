@@ -9,6 +9,7 @@ use std::{
     io::{self, Write as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
+    sync::OnceLock,
     time::Duration,
 };
 
@@ -38,9 +39,14 @@ pub(super) struct HandedOver {
     pub(super) boot: String,
 }
 
-/// Returns what names the present start of the machine; empty where the kernel does not say.
-pub(super) fn boot() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id").map_or_else(|_| String::new(), |text| text.trim().to_owned())
+/// Returns what names the present start of the machine; empty where the kernel does not say. Read once: no process
+/// outlives it.
+pub(super) fn boot() -> &'static str {
+    static BOOT: OnceLock<String> = OnceLock::new();
+    BOOT.get_or_init(|| {
+        fs::read_to_string("/proc/sys/kernel/random/boot_id")
+            .map_or_else(|_| String::new(), |text| text.trim().to_owned())
+    })
 }
 
 /// Lays out the work folder and starts the shim. An error says how the attempt ended instead.
@@ -64,9 +70,15 @@ pub(super) async fn stage(inner: &Inner, job: &Job, folder: &AttemptFolder) -> R
         }
     };
     let handed_over = describe(inner, job, folder, &log, &checkpoints, python.as_deref())?;
-    step::write(&folder.job(), &handed_over).map_err(|error| failed("the job could not be written", &error))?;
+    write_job(folder, &handed_over).map_err(|error| failed("the job could not be written", &error))?;
     Shim::start(&inner.binary, &job.attempt, folder, &log)
         .map_err(|error| failed("the step runner could not be started", &error))
+}
+
+/// Writes the job, not by rename: nobody reads it before its shim starts.
+fn write_job(folder: &AttemptFolder, job: &HandedOver) -> io::Result<()> {
+    let bytes = serde_json::to_vec(job)?;
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(folder.job())?.write_all(&bytes)
 }
 
 /// Returns that an attempt was asked to end before it began, after leaving a note of whose wish it was.
@@ -117,8 +129,15 @@ fn lay_out(job: &Job, folder: &AttemptFolder, log: &Path, checkpoints: &Path) ->
     private_folder(folder.path())?;
     // After the work folder: a log without one means an attempt that is over (see `start`).
     OpenOptions::new().create(true).append(true).mode(0o600).open(log)?;
-    for part in [folder.code(), folder.inputs(), folder.outputs(), folder.writes()] {
+    for part in [folder.code(), folder.outputs()] {
         fs::create_dir(part)?;
+    }
+    // Making and removing files is most of what a short step costs: what can hold nothing is left out.
+    if !job.inputs.is_empty() {
+        fs::create_dir(folder.inputs())?;
+    }
+    if !job.writes.is_empty() {
+        fs::create_dir(folder.writes())?;
     }
     private_folder(checkpoints)?;
     fs::write(folder.parameters(), serde_json::to_vec(&job.parameters)?)?;
@@ -156,7 +175,7 @@ fn describe(
         grace_millis: step::GRACE_MILLIS,
         memory: job.resources.memory,
     };
-    Ok(HandedOver { step, step_run: job.step_run.clone(), outputs: job.outputs.clone(), boot: boot() })
+    Ok(HandedOver { step, step_run: job.step_run.clone(), outputs: job.outputs.clone(), boot: boot().to_owned() })
 }
 
 fn millis(length: Duration) -> u64 {

@@ -7,7 +7,7 @@ use std::{
     collections::BTreeMap,
     fs,
     io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{FileExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -144,19 +144,24 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> io::Result<T> {
 /// The room that [`reserve`] takes, in bytes: more than any result has.
 const RESERVED: u64 = 4096;
 
-/// Takes room on disk for what [`write`] will write to `path`: a disk that is full by then is no reason to
-/// forget how a step ended, and run it again.
-pub(super) fn reserve(path: &Path) -> io::Result<()> {
-    let file = opened(&path.with_extension("new"))?;
-    match fallocate(&file, FallocateFlags::empty(), 0, RESERVED) {
+/// Takes room on disk for what [`turn_into`] will write over `file`: a disk that is full by then is no reason to forget
+/// how a step ended, and run it again.
+pub(super) fn reserve(file: &fs::File) -> io::Result<()> {
+    match fallocate(file, FallocateFlags::KEEP_SIZE, 0, RESERVED) {
         // Some file systems cannot; then it is as good as it gets.
         Err(Errno::OPNOTSUPP | Errno::NOSYS) | Ok(()) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }
 
-fn opened(path: &Path) -> io::Result<fs::File> {
-    fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)
+/// Makes an open file, now at `from`, one of these files at `path`, by rename as [`write`] does, and without new room
+/// where some is reserved.
+pub(super) fn turn_into<T: Serialize>(file: &fs::File, from: &Path, path: &Path, value: &T) -> io::Result<()> {
+    let bytes = serde_json::to_vec(value)?;
+    // Over what is there, and only then cut: in this order it takes no new room.
+    file.write_all_at(&bytes, 0)?;
+    file.set_len(bytes.len() as u64)?;
+    fs::rename(from, path)
 }
 
 /// Writes one of these files by rename, readable by its owner alone; a reader sees all of it or none.
@@ -166,27 +171,30 @@ fn opened(path: &Path) -> io::Result<fs::File> {
 /// believed after a new start of the machine in any case, because its outputs are not forced to disk either.
 pub fn write<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
     let temporary = path.with_extension("new");
-    let mut file = opened(&temporary)?;
     let bytes = serde_json::to_vec(value)?;
-    // Over what may be reserved there, and only then cut: in this order it takes no new room.
+    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
     file.write_all(&bytes)?;
-    file.set_len(bytes.len() as u64)?;
     fs::rename(&temporary, path)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
     use super::*;
 
     #[test]
     fn reserved_room_is_written_over_and_given_back() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("result.json");
-        reserve(&path).unwrap();
-        assert_eq!(fs::metadata(path.with_extension("new")).unwrap().len(), RESERVED);
+        let (alive, path) = (folder.path().join("alive"), folder.path().join("result.json"));
+        fs::write(&alive, "12345").unwrap();
+        let file = fs::OpenOptions::new().write(true).open(&alive).unwrap();
+        reserve(&file).unwrap();
+        assert_eq!(fs::read_to_string(&alive).unwrap(), "12345");
+        assert!(file.metadata().unwrap().blocks() * 512 >= RESERVED);
         let result = StepResult::bare(StepEnd::TimedOut);
-        write(&path, &result).unwrap();
-        assert!(fs::metadata(&path).unwrap().len() < RESERVED);
+        turn_into(&file, &alive, &path, &result).unwrap();
+        assert!(!alive.exists());
         assert_eq!(read::<StepResult>(&path).unwrap(), result);
     }
 }

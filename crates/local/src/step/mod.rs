@@ -70,11 +70,11 @@ fn step(folder: &AttemptFolder) -> Result<(), StepError> {
     // Fails where the caller made us a group leader already, which serves as well.
     let _ = rustix::process::setsid();
     let alive = lock(&folder.alive()).map_err(|source| StepError::Lock(show(&folder.alive()), source))?;
-    let Some(_alive) = alive else { return Ok(()) };
+    let Some(alive) = alive else { return Ok(()) };
     if folder.result().exists() {
         return Ok(());
     }
-    let result = begin(folder).and_then(|job| supervise::supervise(folder, &job, &signals));
+    let result = begin(folder, &alive).and_then(|job| supervise::supervise(folder, &job, &signals));
     let (result, trouble) = match result {
         Ok(result) => (result, None),
         Err(error @ StepError::Wait(_)) => return Err(error),
@@ -84,7 +84,8 @@ fn step(folder: &AttemptFolder) -> Result<(), StepError> {
             (StepResult::bare(end), Some(error))
         }
     };
-    let written = write(&folder.result(), &result);
+    // The file that says that we live becomes the result: whoever takes its lock from here on finds the result there.
+    let written = job::turn_into(&alive, &folder.alive(), &folder.result(), &result);
     match trouble {
         Some(error) => Err(error),
         None => written.map_err(|source| StepError::Result(show(&folder.result()), source)),
@@ -92,11 +93,11 @@ fn step(folder: &AttemptFolder) -> Result<(), StepError> {
 }
 
 /// Reads the job and makes ready for it.
-fn begin(folder: &AttemptFolder) -> Result<StepJob, StepError> {
+fn begin(folder: &AttemptFolder, alive: &File) -> Result<StepJob, StepError> {
     let job = read(&folder.job()).map_err(|source| StepError::Job(show(&folder.job()), source))?;
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
         .map_err(|source| StepError::Subreaper(source.into()))?;
-    job::reserve(&folder.result()).map_err(|source| StepError::Result(show(&folder.result()), source))?;
+    job::reserve(alive).map_err(|source| StepError::Result(show(&folder.result()), source))?;
     Ok(job)
 }
 
