@@ -3,6 +3,7 @@
 //! Processor time rather than time on the wall where that is what is promised, because it is what a busy machine does
 //! not change. Each line says what was measured, what is promised, and whether it holds.
 
+mod drift;
 mod proc;
 mod start;
 mod steps;
@@ -22,7 +23,8 @@ use crate::shell;
 /// A measurement: its name, and what runs it.
 type Measurement = (&'static str, fn(&Bench) -> Result<Vec<Line>>);
 
-const MEASUREMENTS: [Measurement; 3] = [("start", start::run), ("steps", steps::run), ("tracking", tracking::run)];
+const MEASUREMENTS: [Measurement; 4] =
+    [("start", start::run), ("steps", steps::run), ("tracking", tracking::run), ("drift", drift::run)];
 
 /// Runs the measurements named, or all.
 pub(crate) fn run(what: &[&str]) -> Result<()> {
