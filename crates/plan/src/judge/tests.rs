@@ -168,10 +168,13 @@ fn numbers_that_are_none_pass_nothing() {
     assert_eq!(passed, [""; 0]);
 }
 
+/// A candidate: its version, whether it passed, its measures.
+type Candidate = (u32, bool, Value);
+
 #[test]
 fn the_best_that_passes_takes_the_alias() {
     let mae = "{floor: auc, min: 0.5, name: floor}, {better: mae, than: champion}";
-    let cases: [(&str, &[(u32, bool, Value)], Option<u32>); 8] = [
+    let cases: [(&str, &[Candidate], Option<u32>); 8] = [
         (mae, &[], None),
         (mae, &[(4, false, json!({"mae": 1}))], None),
         (mae, &[(4, true, json!({"mae": 12, "auc": 0.9})), (5, true, json!({"mae": 11, "auc": 0.8}))], Some(5)),
@@ -231,6 +234,9 @@ fn history(windows: &[Value]) -> Vec<Observation> {
     windows
 }
 
+/// What is watched, the thresholds, a window's values, those of earlier windows (newest first), what crossed.
+type Crossing<'a> = (&'a str, &'a str, Value, &'a [Value], &'a [&'a str]);
+
 #[test]
 fn thresholds_say_what_crossed_them() {
     let quality = "quality: [mae, bias, auc]";
@@ -238,7 +244,7 @@ fn thresholds_say_what_crossed_them() {
     let mae_of_test = "{measure: mae, above: 1.10, of: test}";
     let twice = "{measure: mae, above: 14, windows: \"2 of 3\"}";
     let test: BTreeMap<String, f64> = [("mae".to_owned(), 12.6), ("bias".to_owned(), -2.0)].into();
-    let cases: &[(&str, &str, Value, &[Value], &[&str])] = &[
+    let cases: &[Crossing<'_>] = &[
         (quality, mae_of_test, json!({"mae": 14.2}), &[], &["mae 14.2 above 13.86 (1.1 × the test score 12.6)"]),
         (quality, mae_of_test, json!({"mae": 13.8}), &[], &[]),
         (quality, mae_of_test, json!({"mae": null}), &[], &[]),
