@@ -168,9 +168,8 @@ impl Answerer {
             Err(error) => {
                 let status = match error {
                     PredictError::Value(_) => StatusCode::BAD_REQUEST,
-                    // As MLflow answers when a model fails on its input.
-                    PredictError::Runtime(_) => StatusCode::BAD_REQUEST,
-                    PredictError::Output { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+                    // The request is all that the signature asks for, so it is the model that is wrong.
+                    PredictError::Runtime(_) | PredictError::Output { .. } => StatusCode::INTERNAL_SERVER_ERROR,
                 };
                 return refusal(is_oip, status, &error.to_string());
             }

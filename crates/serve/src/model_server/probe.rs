@@ -4,13 +4,15 @@ use std::{
     fs::{self, File},
     io::{self, Write as _},
     path::{Path, PathBuf},
+    sync::mpsc,
+    thread,
 };
 
 use serde_json::{Value, json};
 use windlass_data::table::{Table, TableLimits, Values, read_table};
 use windlass_kinds::manifest::DataFormat;
 
-use super::server::chain;
+use super::{input, server::chain};
 use crate::model::{Model, predictions};
 
 /// How many rows are predicted at a time.
@@ -35,13 +37,24 @@ pub struct ProbeSettings {
 /// number for each row, null for one that is not finite; or `{"error": …}`, why the version cannot be served.
 ///
 /// # Errors
-/// Only that the outcome could not be written.
-pub fn probe(settings: &ProbeSettings) -> io::Result<()> {
-    let outcome = match predict(settings) {
-        Ok(predictions) => json!({"predictions": predictions}),
-        Err(error) => json!({"error": error}),
-    };
-    write(&settings.out, &outcome)
+/// The outcome could not be written, or standard input closed before there was one: nobody waits for it any more.
+pub fn probe(settings: ProbeSettings) -> io::Result<()> {
+    let out = settings.out.clone();
+    let (closed, outcome) = mpsc::channel();
+    let done = closed.clone();
+    input::when_closed(move || drop(closed.send(None)))?;
+    thread::Builder::new().name("probe".to_owned()).spawn(move || {
+        let outcome = match predict(&settings) {
+            Ok(predictions) => json!({"predictions": predictions}),
+            Err(error) => json!({"error": error}),
+        };
+        drop(done.send(Some(outcome)));
+    })?;
+    match outcome.recv() {
+        Ok(Some(outcome)) => write(&out, &outcome),
+        Ok(None) => Err(io::Error::other("standard input closed")),
+        Err(_) => Err(io::Error::other("the prediction broke off")),
+    }
 }
 
 fn predict(settings: &ProbeSettings) -> Result<Vec<f64>, String> {

@@ -3,7 +3,7 @@
 use std::{
     convert::Infallible,
     fs,
-    io::{self, Read as _, Write as _},
+    io::{self, Write as _},
     os::unix::fs::PermissionsExt as _,
     path::PathBuf,
     sync::Arc,
@@ -21,6 +21,7 @@ use tokio::{net::UnixListener, sync::oneshot, time::timeout};
 use super::{
     Settings,
     answer::{Answerer, Route, refusal},
+    input,
     pace::Pace,
 };
 use crate::model::{Model, ModelError};
@@ -73,7 +74,8 @@ async fn serve(answerer: Answerer) -> Result<(), ServeError> {
     let listen = |source| ServeError::Listen { path: path.clone(), source };
     let listener = UnixListener::bind(&path).map_err(listen)?;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(listen)?;
-    let mut closed = when_input_closes().map_err(ServeError::Start)?;
+    let (close, mut closed) = oneshot::channel::<()>();
+    input::when_closed(move || drop(close)).map_err(ServeError::Start)?;
     say(&json!({"ready": true}));
     let answerer = Arc::new(answerer);
     let graceful = GracefulShutdown::new();
@@ -99,17 +101,6 @@ async fn serve(answerer: Answerer) -> Result<(), ServeError> {
     // Whether all ended or time did, this is the end.
     drop(timeout(DRAIN, graceful.shutdown()).await);
     Ok(())
-}
-
-/// Returns what resolves when standard input ends. A thread waits for it, since that read cannot be cancelled.
-fn when_input_closes() -> io::Result<oneshot::Receiver<()>> {
-    let (send, receive) = oneshot::channel();
-    std::thread::Builder::new().name("stdin".to_owned()).spawn(move || {
-        let mut buffer = [0; 256];
-        while std::io::stdin().lock().read(&mut buffer).is_ok_and(|read| read > 0) {}
-        let _ = send.send(());
-    })?;
-    Ok(receive)
 }
 
 async fn handle(answerer: Arc<Answerer>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
