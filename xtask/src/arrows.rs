@@ -34,7 +34,12 @@ const ARROWS: &[(&str, &[&str])] = &[
 const HELPERS: &[&str] = &["testkit", "xtask"];
 
 /// What a crate must do without, as the table says. The kube client and SQL each have one home.
-const HOMES: &[(&str, &[&str])] = &[("sqlx", &["store", "testkit"]), ("kube", &["cluster"]), ("reqwest", &["net"])];
+const HOMES: &[(&str, &[&str])] = &[
+    ("sqlx", &["store", "testkit"]),
+    ("rusqlite", &["store", "testkit"]),
+    ("kube", &["cluster"]),
+    ("reqwest", &["net"]),
+];
 
 /// Checks the workspace.
 pub(crate) fn run() -> Result<()> {

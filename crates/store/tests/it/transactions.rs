@@ -88,6 +88,25 @@ store_tests! {
         assert_eq!(get(&store, "n").await, 2);
     }
 
+    async fn one_statement_reads_what_was_answered_before(store) {
+        for expected in 1..=3 {
+            store.write(|tx| Box::pin(async move { tx.counter_next("n").await })).await.unwrap();
+            let read = store.read_one(|tx| Box::pin(async move { tx.counter_get("n").await }));
+            assert_eq!(read.await.unwrap(), expected);
+        }
+    }
+
+    async fn two_statements_are_not_one(store) {
+        let inner = store.clone();
+        let task = tokio::spawn(async move {
+            inner
+                .read_one(|tx| Box::pin(async move { Ok((tx.counter_get("n").await?, tx.counter_get("n").await?)) }))
+                .await
+        });
+        assert!(task.await.unwrap_err().is_panic());
+        assert_eq!(get(&store, "n").await, 0);
+    }
+
     async fn a_read_cannot_write(store) {
         let answer = store.read(|tx| Box::pin(async move { tx.counter_next("n").await })).await;
         assert!(matches!(answer, Err(StoreError::ReadOnly)), "{answer:?}");
