@@ -85,6 +85,17 @@ impl Client {
         answer(self.request(Method::POST, path).json(body).send().await?).await
     }
 
+    /// Sends bytes of a content type to a path.
+    pub async fn post_bytes<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        content_type: &str,
+        bytes: Vec<u8>,
+    ) -> Result<T, ClientError> {
+        answer(self.request(Method::POST, path).header(header::CONTENT_TYPE, content_type).body(bytes).send().await?)
+            .await
+    }
+
     /// Sends a value to a path by PATCH.
     pub async fn patch<B: Serialize + ?Sized, T: DeserializeOwned>(
         &self,

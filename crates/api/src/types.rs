@@ -5,13 +5,15 @@ use serde_json::{Map, Value};
 use windlass_kinds::{
     Digest, Micros, Name, PipelineRunId,
     manifest::{Manifest, MonitorSpec, Resolved},
-    record::{ModelVersion, Observation, PipelineRun, RegisteredModel, StepRun, Verdict},
+    record::{EndpointRevision, ModelVersion, Observation, PipelineRun, RegisteredModel, StepRun, Verdict},
 };
 
 /// The error body of every refusal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ErrorBody {
-    /// A word that programs may match on: `not-found`, `in-use`, `stale`, `invalid`, `forbidden`, ….
+    /// A word that programs may match on: `not-found`, `in-use`, `stale`, `invalid`, `forbidden`, …. Endpoints speak as
+    /// MLflow does, and call it `error_code`.
+    #[serde(alias = "error_code")]
     pub code: String,
     /// What is wrong, with its causes.
     pub message: String,
@@ -125,6 +127,40 @@ pub struct StoryLine {
     pub what: String,
     /// What happened, with its numbers.
     pub text: String,
+}
+
+/// A row of `GET /api/v1/endpoints`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndpointRow {
+    /// Its name.
+    pub name: Name,
+    /// What it serves, as its manifest says: `flights@champion`.
+    pub model: String,
+    /// Whether a model server answers right now.
+    pub is_up: bool,
+    /// The revision that serves.
+    pub serving: Option<EndpointRevision>,
+    /// The newest revision, whatever became of it.
+    pub newest: Option<EndpointRevision>,
+    /// Why nothing newer is started, where that is not plain.
+    pub waiting: Option<String>,
+    /// What is being started, as `MODEL/VERSION`.
+    pub starting: Option<String>,
+    /// What is wrong with the model server, in one line; empty where all is well.
+    pub trouble: String,
+    /// How often the model server was started again since it was deployed.
+    pub restarts: u32,
+    /// The memory it holds, in bytes.
+    pub memory: u64,
+}
+
+/// `GET /api/v1/endpoints/{name}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndpointDetail {
+    /// How it stands.
+    pub endpoint: EndpointRow,
+    /// Its revisions, oldest first.
+    pub revisions: Vec<EndpointRevision>,
 }
 
 /// A piece of a step's log.

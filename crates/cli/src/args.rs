@@ -123,6 +123,11 @@ pub(crate) enum Command {
     /// Say why a step ran, came from the cache, or waits
     #[command(after_help = "Example:\n  windlass why train-3/features")]
     Why(WhyArgs),
+    /// Have what an endpoint serves answer the rows of a file
+    #[command(
+        after_help = "Examples:\n  windlass predict flights -f rows.csv\n  windlass predict flights -f rows.parquet -o json\n  cat rows.json | windlass predict flights -f -"
+    )]
+    Predict(PredictArgs),
     /// Registered models: list, show, files
     #[command(
         subcommand,
@@ -166,6 +171,49 @@ pub(crate) enum Command {
         #[arg(long)]
         dir: PathBuf,
     },
+    /// Hold one model and answer for it; the server starts this
+    #[command(hide = true)]
+    ModelServer(ModelServerArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PredictArgs {
+    /// The endpoint
+    pub(crate) endpoint: String,
+    /// The rows: .csv, .json, .jsonl or .parquet; `-` is JSON on standard input
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ModelServerArgs {
+    /// The model's folder
+    #[arg(long)]
+    pub(crate) model: PathBuf,
+    /// The onnxruntime library
+    #[arg(long)]
+    pub(crate) runtime: PathBuf,
+    /// How many threads one prediction may use
+    #[arg(long, default_value_t = 1)]
+    pub(crate) threads: usize,
+    /// Where to listen
+    #[arg(long, required_unless_present = "probe")]
+    pub(crate) socket: Option<PathBuf>,
+    /// The name that the model answers to
+    #[arg(long, default_value = "model")]
+    pub(crate) name: String,
+    /// The version that it is
+    #[arg(long, default_value = "1")]
+    pub(crate) version: String,
+    /// Predict the rows of a file instead, and end
+    #[arg(long, requires_all = ["rows", "out"], conflicts_with = "socket")]
+    pub(crate) probe: bool,
+    /// The Parquet file of a probe
+    #[arg(long)]
+    pub(crate) rows: Option<PathBuf>,
+    /// Where a probe leaves its outcome
+    #[arg(long)]
+    pub(crate) out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

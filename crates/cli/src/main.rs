@@ -59,6 +59,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
     let Cli { global, command } = cli;
     match command {
         Command::Step { dir } => return Ok(windlass_local::step_main(&dir)),
+        Command::ModelServer(args) => return commands::model_server::run(args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "windlass", &mut std::io::stdout());
             return Ok(ExitCode::SUCCESS);
@@ -92,12 +93,15 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
             Command::Monitor(command) => commands::monitor::run(&global, command).await,
             Command::Story(args) => commands::story::run(&global, args).await,
             Command::Ledger(command) => commands::ledger::run(&global, command).await,
+            Command::Predict(args) => commands::predict::run(&global, args).await,
             Command::Token(command) => commands::token::run(&global, command).await,
             Command::Export(args) => commands::export::run(&global, args).await,
             Command::Doctor => commands::doctor::run(&global).await,
-            Command::Validate(_) | Command::Init(_) | Command::Completions { .. } | Command::Step { .. } => {
-                unreachable!("handled above")
-            }
+            Command::Validate(_)
+            | Command::Init(_)
+            | Command::Completions { .. }
+            | Command::Step { .. }
+            | Command::ModelServer(_) => unreachable!("handled above"),
         }
     });
     // Whoever left in a hurry does not wait for a large file to be read to its end.

@@ -13,8 +13,9 @@ use windlass_kinds::{
     manifest::Role,
     record::{Actor, LedgerKind, Token},
 };
-use windlass_local::{Environments, LocalExecutor};
+use windlass_local::{Environments, LocalDeployer, LocalExecutor, deployer::DeployerSettings};
 use windlass_oci::FolderStore;
+use windlass_serve::gateway::Gateway;
 use windlass_server::{AppState, ServerSettings};
 use windlass_store::{Store, StoreUrl, ledger::Sequencer};
 
@@ -23,6 +24,8 @@ use crate::{
     data_folder::{DataFolder, FolderLock},
     failure::Failure,
 };
+
+mod endpoints;
 
 /// How often the ledger's sequencer looks for new rows.
 const SEQUENCE_EVERY: Duration = Duration::from_millis(250);
@@ -60,6 +63,7 @@ pub(crate) struct Serving {
     stop_sequencer: oneshot::Sender<()>,
     sequencer: JoinHandle<()>,
     working: Option<JoinHandle<()>>,
+    gateway: Gateway,
     _lock: FolderLock,
 }
 
@@ -95,8 +99,19 @@ pub(crate) async fn start(folder: DataFolder, settings: ServeSettings) -> Result
     let ends = EndChannel::default();
     let binary = std::env::current_exe().map_err(|error| Failure::ours("failed to find this program's file", error))?;
     let environments = Arc::new(Environments::new(folder.path()));
-    let executor = LocalExecutor::new(folder.path(), binary, blobs.clone(), environments, ends.sink())
-        .map_err(|error| Failure::user_because("the data folder cannot be used", error))?;
+    let unusable = |error| Failure::user_because("the data folder cannot be used", error);
+    let executor = LocalExecutor::new(folder.path(), binary.clone(), blobs.clone(), environments.clone(), ends.sink())
+        .map_err(unusable)?;
+    let gateway = endpoints::gateway(&folder, clock.clone());
+    let deployer = LocalDeployer::new(
+        folder.path(),
+        binary,
+        blobs.clone(),
+        environments,
+        Arc::new(gateway.clone()),
+        DeployerSettings::default(),
+    )
+    .map_err(unusable)?;
     let processors = std::thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(1));
     let control_settings = Settings {
         tracking_uri: format!("http://{}", reachable(address)),
@@ -107,6 +122,8 @@ pub(crate) async fn start(folder: DataFolder, settings: ServeSettings) -> Result
     };
     let control = Control::new(store.clone(), blobs, Arc::new(executor), clock, control_settings);
     ends.connect(&control);
+    control.serve_by(Arc::new(deployer));
+    control.expect_endpoints().await.map_err(|error| Failure::ours("the endpoints cannot be read", error))?;
     let sequencer = Sequencer::open(store, folder.path())
         .await
         .map_err(|error| Failure::ours("the ledger cannot be continued", error))?;
@@ -115,7 +132,8 @@ pub(crate) async fn start(folder: DataFolder, settings: ServeSettings) -> Result
         ServerSettings { hosts: settings.hosts.clone(), database: database.to_owned(), ..ServerSettings::default() },
     );
     let (stop_http, http_stopped) = oneshot::channel::<()>();
-    let http = tokio::spawn(windlass_server::serve(listener, state, async {
+    let endpoints = endpoints::routes(&gateway, state.clone());
+    let http = tokio::spawn(windlass_server::serve(listener, state, endpoints, async {
         let _ = http_stopped.await;
     }));
     let (stop_sequencer, sequencer_stopped) = oneshot::channel();
@@ -133,6 +151,7 @@ pub(crate) async fn start(folder: DataFolder, settings: ServeSettings) -> Result
         stop_sequencer,
         sequencer,
         working: None,
+        gateway,
         _lock: lock,
     })
 }
@@ -181,6 +200,7 @@ impl Serving {
             stop_sequencer,
             sequencer,
             working,
+            gateway,
             _lock,
         } = self;
         control.stop(grace).await;
@@ -190,6 +210,8 @@ impl Serving {
         let _ = stop_http.send(());
         // Streams that never end must not hold us up.
         let _ = tokio::time::timeout(Duration::from_secs(3), http).await;
+        let _ = tokio::time::timeout(Duration::from_secs(10), control.deployer().stop()).await;
+        gateway.stop().await;
         let _ = stop_sequencer.send(());
         let _ = sequencer.await;
         // Whatever still holds a connection by then loses nothing; the database is one file afterwards, else two.

@@ -12,6 +12,9 @@ use windlass_kinds::{Digest, Name, manifest::EndpointSpec};
 /// A place that serves models.
 #[async_trait]
 pub trait Deployer: Send + Sync {
+    /// Notes that there is such an endpoint, though nothing may serve it yet: its requests are asked to come again.
+    fn expect(&self, project: &Name, endpoint: &Name);
+
     /// Loads a version in a model server of its own, has it answer rows, and ends it.
     async fn probe(&self, request: ProbeRequest) -> Result<ProbeAnswer, ProbeFailure>;
 
@@ -108,6 +111,8 @@ const NO_PLACE: &str = "this server has no place to serve models";
 
 #[async_trait]
 impl Deployer for NoDeployer {
+    fn expect(&self, _: &Name, _: &Name) {}
+
     async fn probe(&self, _: ProbeRequest) -> Result<ProbeAnswer, ProbeFailure> {
         Err(ProbeFailure::NotServable(NO_PLACE.to_owned()))
     }

@@ -87,6 +87,12 @@ fn is_open(path: &str) -> bool {
     matches!(path, "/health" | "/healthz" | "/readyz" | "/version") || page::is_open(path)
 }
 
+/// Returns who knocks at a door beside ours, with the project that the request names.
+pub(crate) async fn knock(state: &AppState, headers: &HeaderMap, uri: &Uri) -> Result<Principal, ApiError> {
+    check_door(state, headers, uri)?;
+    principal(state, headers).await?.narrowed(headers)
+}
+
 /// Refuses a `Host` that is not ours (DNS rebinding) and an `Origin` that is another site's.
 fn check_door(state: &AppState, headers: &HeaderMap, uri: &Uri) -> Result<(), ApiError> {
     let host = match (uri.host(), headers.get(header::HOST)) {

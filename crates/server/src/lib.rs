@@ -4,6 +4,7 @@
 //! stops here. This crate does not know Kubernetes, processes, or how anything is decided.
 
 mod auth;
+mod endpoint_door;
 mod error;
 mod mlflow;
 mod native;
@@ -14,6 +15,7 @@ mod state;
 
 use axum::response::{IntoResponse, Response};
 
+pub use endpoint_door::admit;
 pub use principal::{AttemptContext, Principal};
 pub use serve::{ServeError, bind, router, serve};
 pub use state::{AppState, ServerSettings};

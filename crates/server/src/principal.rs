@@ -1,6 +1,7 @@
 //! Who a request comes from, as the door found out. Handlers take it from the request's extensions.
 
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
+use windlass_api::PROJECT_HEADER;
 use windlass_kinds::{AttemptId, Name, RunId, StepRunId, manifest::Role, record::Actor};
 
 use crate::error::ApiError;
@@ -38,6 +39,14 @@ impl Principal {
             return Ok(());
         }
         Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", format!("this token is not good for project {project}")))
+    }
+
+    /// Returns it as it works in the project that a request's header names, where one does.
+    pub(crate) fn narrowed(self, headers: &HeaderMap) -> Result<Self, ApiError> {
+        let Some(named) = headers.get(PROJECT_HEADER) else { return Ok(self) };
+        let project = crate::native::parse_name(named.to_str().unwrap_or(""))?;
+        self.sees(&project)?;
+        Ok(Self { project, ..self })
     }
 
     /// Returns the one project it sees; `None` means all.

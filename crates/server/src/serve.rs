@@ -41,14 +41,15 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
     TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })
 }
 
-/// Serves until `shutdown` ends; requests under way are finished.
+/// Serves until `shutdown` ends; requests under way are finished. `beside` has routes that keep their own door.
 pub async fn serve(
     listener: TcpListener,
     state: AppState,
+    beside: Router,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
     let streams = state.streams.clone();
-    axum::serve(tokio_nodelay(listener), router(state))
+    axum::serve(tokio_nodelay(listener), router(state).merge(beside))
         .with_graceful_shutdown(async move {
             shutdown.await;
             // Pages that follow what happens would hold us up.

@@ -4,13 +4,14 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use windlass_api::{Client, ModelDetail, RunDetail, encode};
+use windlass_api::{Client, EndpointDetail, ModelDetail, RunDetail, encode};
 use windlass_kinds::{
     Kind, ObjectRef,
     record::{Attempt, DatasetVersion, PipelineRun, Revision},
 };
 
 use super::{
+    endpoints::{endpoint_table, revision_table},
     get::{dataset_table, run_table, trigger_table},
     model::version_table,
     objects::{object, path},
@@ -80,6 +81,8 @@ struct Around {
     runs: Vec<PipelineRun>,
     #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<ModelDetail>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    endpoint: Option<EndpointDetail>,
 }
 
 /// How many runs of a pipeline are shown, the newest.
@@ -98,13 +101,10 @@ async fn around(client: &Client, object: &ObjectRef) -> Result<Around, Failure> 
             around.runs = client.get(&path).await.map_err(failure)?;
         }
         Kind::Model => around.model = Some(client.get(&format!("/api/v1/models/{name}")).await.map_err(failure)?),
-        Kind::Project
-        | Kind::Environment
-        | Kind::JobTemplate
-        | Kind::Index
-        | Kind::Endpoint
-        | Kind::Monitor
-        | Kind::Policy => {}
+        Kind::Endpoint => {
+            around.endpoint = Some(client.get(&format!("/api/v1/endpoints/{name}")).await.map_err(failure)?);
+        }
+        Kind::Project | Kind::Environment | Kind::JobTemplate | Kind::Index | Kind::Monitor | Kind::Policy => {}
     }
     Ok(around)
 }
@@ -126,13 +126,15 @@ async fn describe_object(global: &Global, args: &DescribeArgs) -> Result<ExitCod
         crate::view::out!("digest {}", revision.digest);
         crate::view::out!();
         crate::view::out_raw!("{}", windlass_kinds::manifest::to_yaml(&revision.manifest));
-        let Around { versions, triggers, runs, model } = &around;
+        let Around { versions, triggers, runs, model, endpoint } = &around;
         let model = model.as_ref().filter(|model| !model.versions.is_empty());
         let tables = [
             (!versions.is_empty()).then(|| dataset_table(versions)),
             (!triggers.is_empty()).then(|| trigger_table(triggers)),
             (!runs.is_empty()).then(|| run_table(runs)),
             model.map(version_table),
+            endpoint.as_ref().map(|detail| endpoint_table(std::slice::from_ref(&detail.endpoint))),
+            endpoint.as_ref().map(|detail| revision_table(&detail.revisions)),
         ];
         for table in tables.into_iter().flatten() {
             crate::view::out!();

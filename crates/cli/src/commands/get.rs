@@ -42,6 +42,9 @@ pub(crate) async fn get(global: &Global, args: GetArgs) -> Result<ExitCode, Fail
 }
 
 async fn list(global: &Global, kind: Option<Kind>) -> Result<ExitCode, Failure> {
+    if kind == Some(Kind::Endpoint) && global.output == Output::Table {
+        return super::endpoints::list(global, None).await;
+    }
     let query = kind.map_or_else(String::new, |kind| format!("?kind={kind}"));
     let revisions: Vec<Revision> = connect(global)?.get(&format!("/api/v1/objects{query}")).await.map_err(failure)?;
     match global.output {
@@ -70,6 +73,9 @@ async fn list(global: &Global, kind: Option<Kind>) -> Result<ExitCode, Failure> 
 
 async fn one(global: &Global, what: &str, name: Option<&str>) -> Result<ExitCode, Failure> {
     let object = object(what, name)?;
+    if object.kind == Kind::Endpoint && global.output == Output::Table {
+        return super::endpoints::list(global, Some(&object.name)).await;
+    }
     let revision: Revision = connect(global)?.get(&path(&object)).await.map_err(failure)?;
     match global.output {
         Output::Yaml => crate::view::out_raw!("{}", windlass_kinds::manifest::to_yaml(&revision.manifest)),

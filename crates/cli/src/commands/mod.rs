@@ -3,14 +3,17 @@
 pub(crate) mod apply;
 pub(crate) mod describe;
 pub(crate) mod doctor;
+pub(crate) mod endpoints;
 pub(crate) mod export;
 pub(crate) mod get;
 pub(crate) mod init;
 pub(crate) mod ledger;
 pub(crate) mod logs;
 pub(crate) mod model;
+pub(crate) mod model_server;
 pub(crate) mod monitor;
 pub(crate) mod objects;
+pub(crate) mod predict;
 pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod story;

@@ -88,11 +88,15 @@ impl Control {
     /// `worked` says that events were handled since the last look.
     pub(crate) async fn look_at_endpoints(&self, worked: bool) -> Result<(), ControlError> {
         let mut kept = self.inner.endpoints.kept.lock().await;
-        if kept.live.is_none() {
-            kept.live = Some(self.live_endpoints().await?);
-            kept.looked_at = None;
-        }
-        let live = kept.live.clone().unwrap_or_default();
+        let live = match &kept.live {
+            Some(live) => live.clone(),
+            None => {
+                let live = self.live_endpoints().await?;
+                kept.live = Some(live.clone());
+                kept.looked_at = None;
+                live
+            }
+        };
         if live.is_empty() && !kept.leftovers {
             return Ok(());
         }
@@ -112,14 +116,23 @@ impl Control {
         Ok(())
     }
 
+    /// Tells the deployer of all endpoints there are, so that requests are asked to come again until something serves
+    /// them. For the start, before requests come in.
+    pub async fn expect_endpoints(&self) -> Result<(), ControlError> {
+        self.live_endpoints().await.map(drop)
+    }
+
+    /// Returns the live endpoints; the deployer hears of each.
     async fn live_endpoints(&self) -> Result<BTreeMap<(Name, Name), Live>, ControlError> {
         let revisions = self
             .inner
             .store
             .read(|tx| Box::pin(async move { tx.revisions_current(None, Some(Kind::Endpoint)).await }))
             .await?;
+        let deployer = self.deployer();
         let live = revisions.into_iter().filter_map(|revision| {
             let model = endpoint_spec(&revision)?.model.clone();
+            deployer.expect(&revision.project, &revision.name);
             Some(((revision.project, revision.name), Live { revision: revision.number, model }))
         });
         Ok(live.collect())

@@ -27,6 +27,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use windlass_control::{Deployer, Deployment, ProbeAnswer, ProbeFailure, ProbeRequest, ServerCondition};
 use windlass_kinds::{Digest, Name};
 use windlass_oci::{BlobStore, TreeError};
+use windlass_serve::model::Description;
 
 pub use self::front::{Drained, Front};
 use self::{
@@ -126,6 +127,10 @@ impl LocalDeployer {
 
 #[async_trait]
 impl Deployer for LocalDeployer {
+    fn expect(&self, project: &Name, endpoint: &Name) {
+        self.inner.tools.front.expect(project, endpoint);
+    }
+
     async fn probe(&self, request: ProbeRequest) -> Result<ProbeAnswer, ProbeFailure> {
         let ProbeRequest { project: _, model, version, manifest, rows } = request;
         let inner = &self.inner;
@@ -179,14 +184,15 @@ impl Deployer for LocalDeployer {
         }
     }
 
-    async fn remove(&self, project: &Name, endpoint: &Name) {
+    async fn remove(&self, project: &Name, name: &Name) {
         let removed = {
             let mut endpoints = self.inner.endpoints.lock().expect("not poisoned");
-            endpoints.remove(&(project.clone(), endpoint.clone()))
+            endpoints.remove(&(project.clone(), name.clone()))
         };
         if let Some(endpoint) = removed {
             endpoint.end().await;
         }
+        self.inner.tools.front.remove(project, name).await;
     }
 
     async fn predictions(&self, project: &Name, endpoint: &Name) -> Result<Vec<PathBuf>, io::Error> {
@@ -241,6 +247,13 @@ impl Inner {
                 _ => ProbeFailure::Unavailable(reason),
             }
         })?;
+        // What no model server could run needs no library either.
+        let path = folder.path().to_owned();
+        match tokio::task::spawn_blocking(move || Description::read(&path)).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => return Err(ProbeFailure::NotServable(windlass_control::chain(&error))),
+            Err(error) => return Err(unavailable(&error.to_string())),
+        }
         let library = runtime::library(self.python.as_ref(), folder.path(), title).await?;
         let launch = Launch { binary: self.binary.clone(), model: folder.path().to_owned(), library, log };
         Ok((folder, launch))

@@ -152,7 +152,7 @@ async fn switch(
     launch: &Launch,
     server: &ModelServer,
 ) -> Result<Drained, String> {
-    tools.front.switch(deployment, launch.model.clone(), server.socket().to_owned()).await
+    tools.front.switch(deployment, &launch.model, server.socket()).await
 }
 
 impl Watch {

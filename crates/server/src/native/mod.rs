@@ -1,6 +1,7 @@
 //! The native API, `/api/v1/…`: reads a request into types, calls one function, shows the result.
 
 mod content;
+mod endpoints;
 mod ledger;
 mod models;
 mod monitors;
@@ -23,6 +24,8 @@ use windlass_plan::access::{Operation, allowed};
 
 use crate::{AppState, error::ApiError, principal::Principal};
 
+pub(crate) use self::objects::parse_name;
+
 /// Returns the routes of the native API.
 pub(crate) fn routes() -> Router<AppState> {
     Router::new()
@@ -43,6 +46,8 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/api/v1/runs/{run}/retry", post(runs::retry))
         .route("/api/v1/runs/{run}/steps/{step}/why", get(runs::why))
         .route("/api/v1/runs/{run}/steps/{step}/log", get(runs::log))
+        .route("/api/v1/endpoints", get(endpoints::list))
+        .route("/api/v1/endpoints/{name}", get(endpoints::read))
         .route("/api/v1/models", get(models::list))
         .route("/api/v1/models/{name}", get(models::read))
         .route("/api/v1/models/{name}/versions/{version}/files", get(models::files))
@@ -122,14 +127,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         let missing = || ApiError::new(StatusCode::UNAUTHORIZED, "unauthenticated", "a token is needed");
-        let mut principal = parts.extensions.get::<Principal>().cloned().ok_or_else(missing)?;
-        let named = parts.headers.get(PROJECT_HEADER).map(|value| value.to_str().unwrap_or(""));
-        if let Some(named) = named {
-            let project = objects::parse_name(named)?;
-            principal.sees(&project)?;
-            principal.project = project;
-        }
-        Ok(Self { principal, is_narrowed: named.is_some() })
+        let principal = parts.extensions.get::<Principal>().cloned().ok_or_else(missing)?;
+        let is_narrowed = parts.headers.contains_key(PROJECT_HEADER);
+        Ok(Self { principal: principal.narrowed(&parts.headers)?, is_narrowed })
     }
 }
 

@@ -23,7 +23,7 @@ fn object(kind: &str, name: &str) -> Result<ObjectRef, ApiError> {
     Ok(ObjectRef::new(kind, parse_name(name)?))
 }
 
-pub(super) fn parse_name(name: &str) -> Result<Name, ApiError> {
+pub(crate) fn parse_name(name: &str) -> Result<Name, ApiError> {
     name.parse().map_err(|error: windlass_kinds::NameError| ApiError::bad_request(error.to_string()))
 }
 

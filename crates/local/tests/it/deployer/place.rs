@@ -31,6 +31,12 @@ use windlass_oci::{BlobStore, MemoryStore, model, put_bytes};
 /// The longest that anything here may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What a model says of itself unless a test says otherwise.
+const DESCRIPTION: &str = r#"
+flavors: {onnx: {data: model.onnx, onnx_version: 1.19.1}}
+signature: {inputs: '[{"type": "double", "name": "temp", "required": true}]', outputs: null, params: null}
+"#;
+
 /// Waits until `holds`.
 pub(crate) async fn until(what: &str, holds: impl Fn() -> bool) {
     let begun = Instant::now();
@@ -98,10 +104,12 @@ impl Drop for Held<'_> {
 
 #[async_trait]
 impl Front for Recorder {
-    async fn switch(&self, _: &Deployment, model: PathBuf, socket: PathBuf) -> Result<Drained, String> {
+    fn expect(&self, _: &Name, _: &Name) {}
+
+    async fn switch(&self, _: &Deployment, model: &Path, socket: &Path) -> Result<Drained, String> {
         assert!(model.join("behaviour.json").exists() && socket.exists());
         let mut seen = self.seen.lock().unwrap();
-        *seen = (Some(socket), seen.1 + 1);
+        *seen = (Some(socket.to_owned()), seen.1 + 1);
         let mut held = self.held.subscribe();
         Ok(Box::pin(async move {
             let _ = held.wait_for(|count| *count == 0).await;
@@ -155,8 +163,12 @@ impl Place {
     /// Returns the digest of a model whose servers behave as told; `requirements` is its file, or null for none.
     async fn model(&self, behaviour: &Value) -> Digest {
         let requirements = behaviour.get("requirements").cloned().unwrap_or("onnxruntime==1.23.2\n".into());
-        let mut files =
-            vec![("behaviour.json", behaviour.to_string()), ("serving_input_example.json", "{}".to_owned())];
+        let description = behaviour.get("description").and_then(Value::as_str).unwrap_or(DESCRIPTION);
+        let mut files = vec![
+            ("MLmodel", description.to_owned()),
+            ("behaviour.json", behaviour.to_string()),
+            ("serving_input_example.json", "{}".to_owned()),
+        ];
         files.extend(requirements.as_str().map(|text| ("requirements.txt", text.to_owned())));
         let mut entries = Vec::new();
         for (path, text) in files {
