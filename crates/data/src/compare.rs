@@ -13,7 +13,11 @@ use windlass_kinds::{Hasher, Measure};
 
 use crate::{
     Undefined,
-    measure::{Rows, Sums, rank::Ranked},
+    measure::{
+        Rows,
+        rank::Ranked,
+        sums::{self, Sums},
+    },
     random::Random,
 };
 
@@ -70,33 +74,13 @@ pub fn compare(measure: Measure, rows: &Paired<'_>, confidence: f64, resamples: 
     if clusters.count < 2 {
         return Err(Undefined::OneCluster);
     }
-    let candidate = Model::new(measure, &candidate, &order, &clusters);
-    let champion = Model::new(measure, &champion, &order, &clusters);
-    let once = vec![1; clusters.count];
-    let (all_candidate, all_champion) = (candidate.weighted(&once)?, champion.weighted(&once)?);
+    let mut models = Models::new(measure, (&candidate, &champion), &order, &clusters);
+    let (candidate, champion) = models.values(0..clusters.count)?;
     let mut differences = Vec::new();
     let mut random = Random::new(u64::from_str_radix(&seed[..16], 16).unwrap_or_default());
-    let mut draws = vec![0; clusters.count];
-    let mut sums = (Sums::new(measure), Sums::new(measure));
     for _ in 0..resamples {
         let drawn = (0..clusters.count).map(|_| random.below(clusters.count as u64) as usize);
-        let values = match (&candidate, &champion) {
-            (Model::Sums(_, candidate), Model::Sums(_, champion)) => {
-                sums.0.clear();
-                sums.1.clear();
-                for cluster in drawn {
-                    sums.0.merge(&candidate[cluster]);
-                    sums.1.merge(&champion[cluster]);
-                }
-                sums.0.value(measure).and_then(|value| Ok((value, sums.1.value(measure)?)))
-            }
-            (candidate, champion) => {
-                draws.fill(0);
-                drawn.for_each(|cluster| draws[cluster] += 1);
-                candidate.weighted(&draws).and_then(|value| Ok((value, champion.weighted(&draws)?)))
-            }
-        };
-        if let Ok((candidate, champion)) = values {
+        if let Ok((candidate, champion)) = models.values(drawn) {
             differences.push(measure.loss(champion) - measure.loss(candidate));
         }
     }
@@ -107,9 +91,9 @@ pub fn compare(measure: Measure, rows: &Paired<'_>, confidence: f64, resamples: 
     differences.sort_unstable_by(f64::total_cmp);
     let tail = (1.0 - confidence.clamp(0.0, 1.0)) / 2.0;
     Ok(Compared {
-        candidate: all_candidate,
-        champion: all_champion,
-        difference: measure.loss(all_champion) - measure.loss(all_candidate),
+        candidate,
+        champion,
+        difference: measure.loss(champion) - measure.loss(candidate),
         low: quantile(&differences, tail),
         high: quantile(&differences, 1.0 - tail),
         rows: order.len() as u64,
@@ -174,32 +158,77 @@ impl Clusters {
     }
 }
 
-/// One model's answers, ready to be weighed by cluster.
-enum Model<'a> {
-    Sums(Measure, Vec<Sums>),
-    Ranks(Ranked, &'a Clusters),
+/// Both models' answers, ready to be taken by cluster.
+enum Models<'a> {
+    Sums {
+        measure: Measure,
+        /// For each cluster side by side, for the sake of speed: its rows, the candidate's sums, the champion's.
+        by_cluster: Vec<f64>,
+        /// The same over what was drawn.
+        drawn: Vec<f64>,
+    },
+    Ranks {
+        candidate: Ranked,
+        champion: Ranked,
+        clusters: &'a Clusters,
+        /// How often each cluster was drawn.
+        draws: Vec<u32>,
+    },
 }
 
-impl<'a> Model<'a> {
-    fn new(measure: Measure, rows: &Rows<'_>, order: &[usize], clusters: &'a Clusters) -> Self {
+impl<'a> Models<'a> {
+    /// Takes the candidate's and the champion's answers.
+    fn new(
+        measure: Measure,
+        (candidate, champion): (&Rows<'_>, &Rows<'_>),
+        order: &[usize],
+        clusters: &'a Clusters,
+    ) -> Self {
         if measure == Measure::Auc {
-            return Self::Ranks(Ranked::new(rows), clusters);
+            let draws = vec![0; clusters.count];
+            return Self::Ranks { candidate: Ranked::new(candidate), champion: Ranked::new(champion), clusters, draws };
         }
-        let mut sums = vec![Sums::new(measure); clusters.count];
-        order.iter().for_each(|row| rows.add(*row, &mut sums[clusters.of[*row]]));
-        Self::Sums(measure, sums)
+        let empty = Sums::new(measure);
+        let stride = 1 + 2 * empty.parts.len();
+        let mut by_cluster = Vec::with_capacity(clusters.count * stride);
+        for rows in order.chunk_by(|a, b| clusters.of[*a] == clusters.of[*b]) {
+            let mut sums = [empty.clone(), empty.clone()];
+            for (sums, answers) in sums.iter_mut().zip([candidate, champion]) {
+                rows.iter().for_each(|row| answers.add(*row, sums));
+            }
+            by_cluster.push(sums[0].rows);
+            sums.iter().for_each(|sums| by_cluster.extend(&sums.parts));
+        }
+        Self::Sums { measure, by_cluster, drawn: vec![0.0; stride] }
     }
 
-    /// Returns the value where each cluster counts so many times.
-    fn weighted(&self, draws: &[u32]) -> Result<f64, Undefined> {
+    /// Returns the candidate's and the champion's value over clusters that were drawn.
+    fn values(&mut self, clusters_drawn: impl Iterator<Item = usize>) -> Result<(f64, f64), Undefined> {
         match self {
-            Self::Ranks(ranked, clusters) => ranked.area(|row| f64::from(draws[clusters.of[row]])),
-            Self::Sums(measure, clusters) => {
-                let mut sums = Sums::new(*measure);
-                for (cluster, draws) in clusters.iter().zip(draws) {
-                    (0..*draws).for_each(|_| sums.merge(cluster));
+            Self::Sums { measure, by_cluster, drawn } => {
+                drawn.fill(0.0);
+                match drawn.as_mut_slice() {
+                    // Most measures are a mean: their sums are kept out of memory.
+                    [rows, candidate, champion] => clusters_drawn.for_each(|cluster| {
+                        let [more, of_candidate, of_champion] = by_cluster.as_chunks().0[cluster];
+                        *rows += more;
+                        *candidate += of_candidate;
+                        *champion += of_champion;
+                    }),
+                    drawn => clusters_drawn.for_each(|cluster| {
+                        let sums = &by_cluster[cluster * drawn.len()..][..drawn.len()];
+                        drawn.iter_mut().zip(sums).for_each(|(sum, more)| *sum += more);
+                    }),
                 }
-                sums.value(*measure)
+                let (rows, parts) = (drawn[0], &drawn[1..]);
+                let (candidate, champion) = parts.split_at(parts.len() / 2);
+                Ok((sums::value(*measure, rows, candidate)?, sums::value(*measure, rows, champion)?))
+            }
+            Self::Ranks { candidate, champion, clusters, draws } => {
+                draws.fill(0);
+                clusters_drawn.for_each(|cluster| draws[cluster] += 1);
+                let weight = |row: usize| f64::from(draws[clusters.of[row]]);
+                Ok((candidate.area(weight)?, champion.area(weight)?))
             }
         }
     }

@@ -48,8 +48,9 @@ pub fn join<'a>(
     labels: impl IntoIterator<Item = (&'a str, f64)>,
 ) -> Joined {
     let mut joined = Joined::default();
-    let mut known: HashMap<&str, Known> = HashMap::new();
-    for (place, id) in predictions.into_iter().enumerate() {
+    let predictions = predictions.into_iter();
+    let mut known: HashMap<&str, Known> = HashMap::with_capacity(predictions.size_hint().0);
+    for (place, id) in predictions.enumerate() {
         let row = known.entry(id).or_insert(Known { prediction: None, label: None });
         joined.repeated_predictions += u64::from(row.prediction.is_some());
         row.prediction = Some(place);

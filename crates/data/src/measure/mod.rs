@@ -5,11 +5,11 @@
 //! defines the same measure, the value is the same.
 
 pub(crate) mod rank;
-mod sums;
+pub(crate) mod sums;
 
 use windlass_kinds::Measure;
 
-pub(crate) use self::sums::Sums;
+use self::sums::Sums;
 use crate::Undefined;
 
 /// Labels and predictions that belong together, as a measure needs them.
@@ -33,7 +33,7 @@ pub fn measure(measure: Measure, label: &[f64], prediction: &[f64]) -> Result<f6
     }
     let mut sums = Sums::new(measure);
     rows.labelled().for_each(|row| rows.add(row, &mut sums));
-    sums.value(measure)
+    sums::value(measure, sums.rows, &sums.parts)
 }
 
 impl<'a> Rows<'a> {

@@ -13,8 +13,10 @@ const CLIP: f64 = f64::EPSILON;
 /// What one measure sums up.
 #[derive(Debug, Clone)]
 pub(crate) struct Sums {
-    rows: f64,
-    parts: Vec<f64>,
+    /// How many rows there are.
+    pub(crate) rows: f64,
+    /// The sums that the measure is made of.
+    pub(crate) parts: Vec<f64>,
 }
 
 impl Sums {
@@ -35,20 +37,6 @@ impl Sums {
             Measure::Auc => 0,
         };
         Self { rows: 0.0, parts: vec![0.0; parts] }
-    }
-
-    /// Sets all to zero.
-    pub(crate) fn clear(&mut self) {
-        self.rows = 0.0;
-        self.parts.fill(0.0);
-    }
-
-    /// Adds the sums over other rows.
-    pub(crate) fn merge(&mut self, other: &Self) {
-        self.rows += other.rows;
-        for (part, other) in self.parts.iter_mut().zip(&other.parts) {
-            *part += other;
-        }
     }
 
     /// Adds one row.
@@ -82,23 +70,23 @@ impl Sums {
         };
         self.parts[part] += value;
     }
+}
 
-    /// Returns the measure that the sums make.
-    pub(crate) fn value(&self, measure: Measure) -> Result<f64, Undefined> {
-        if self.rows == 0.0 {
-            return Err(Undefined::NoRows);
-        }
-        let value = match (measure, self.parts.as_slice()) {
-            (Measure::Rmse, parts) => (parts.iter().sum::<f64>() / self.rows).sqrt(),
-            (Measure::F1, [hits, wrong, missed]) => match 2.0 * hits + wrong + missed {
-                0.0 => return Err(Undefined::NoPositive),
-                all => 2.0 * hits / all,
-            },
-            (Measure::Calibration, bins) => bins.iter().map(|gap| gap.abs()).sum::<f64>() / self.rows,
-            (_, parts) => parts.iter().sum::<f64>() / self.rows,
-        };
-        if value.is_finite() { Ok(value) } else { Err(Undefined::TooLarge) }
+/// Returns the measure that sums over so many rows make.
+pub(crate) fn value(measure: Measure, rows: f64, parts: &[f64]) -> Result<f64, Undefined> {
+    if rows == 0.0 {
+        return Err(Undefined::NoRows);
     }
+    let value = match (measure, parts) {
+        (Measure::Rmse, parts) => (parts.iter().sum::<f64>() / rows).sqrt(),
+        (Measure::F1, [hits, wrong, missed]) => match 2.0 * hits + wrong + missed {
+            0.0 => return Err(Undefined::NoPositive),
+            all => 2.0 * hits / all,
+        },
+        (Measure::Calibration, bins) => bins.iter().map(|gap| gap.abs()).sum::<f64>() / rows,
+        (_, parts) => parts.iter().sum::<f64>() / rows,
+    };
+    if value.is_finite() { Ok(value) } else { Err(Undefined::TooLarge) }
 }
 
 /// Returns the bin of a probability: ten of equal width, each with its upper end, the first with 0 too.
