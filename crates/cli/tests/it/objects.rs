@@ -36,6 +36,48 @@ fn a_published_template_stays_usable_and_never_changes() {
 }
 
 #[test]
+fn what_closes_the_loop_is_read_back_and_kept_while_in_use() {
+    let data = head("Dataset", "d") + "spec: {uri: data}\n";
+    let model = head("Model", "m") + "spec: {gates: [{alias: champion, rules: [{data: accepted}]}]}\n";
+    let endpoint = head("Endpoint", "e")
+        + "spec: {model: m@champion, rowId: [id], labels: {dataset: d, value: y}, limits: {maxBody: 1MiB}}\n";
+    let monitor = head("Monitor", "o")
+        + "spec: {endpoint: e, quality: [mae], window: {version: d}, thresholds: [{measure: mae, above: 2, of: test}]}\n";
+    let user = pipeline("p", "triggers: [{monitor: o, unless: m@champion}]", &[&shell("a", "true", "")]);
+    let place = Place::of(&[
+        ("d.yaml", &data),
+        ("m.yaml", &model),
+        ("e.yaml", &endpoint),
+        ("o.yaml", &monitor),
+        ("p.yaml", &user),
+    ]);
+    std::fs::create_dir_all(place.path("data")).unwrap();
+    let _up = place.up(&["."]);
+    for (object, words) in [
+        ("model/m", ["alias: champion", "name: accepted-data"]),
+        ("endpoint/e", ["model: m@champion", "maxBody: 1Mi"]),
+        ("monitor/o", ["quality: [mae]", "of: test"]),
+        ("pipeline/p", ["monitor: o", "unless: m@champion"]),
+    ] {
+        let told = place.run(&["get", object, "-o", "yaml"]);
+        shows(&told, &words);
+        place.write("again.yml", &told.out);
+        shows(&place.run(&["plan", "-f", "again.yml"]), &["1 unchanged"]);
+    }
+    for (object, user) in [
+        ("dataset/d", "in use by Endpoint/e, Monitor/o"),
+        ("model/m", "in use by Endpoint/e, Pipeline/p"),
+        ("endpoint/e", "in use by Monitor/o"),
+        ("monitor/o", "in use by Pipeline/p"),
+    ] {
+        place.run(&["delete", object]).says(1, &[user]);
+    }
+    for object in ["pipeline/p", "monitor/o", "endpoint/e", "model/m"] {
+        place.run(&["delete", object]).fine();
+    }
+}
+
+#[test]
 fn an_environment_says_how_much_runs_at_once() {
     let place = Place::of(&[
         ("e.yaml", &(head("Environment", "local") + "spec: {type: local, maxParallel: 1}\n")),

@@ -65,6 +65,34 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
         "apiVersion: windlass.dev/v1alpha1\nkind: Pipeline\nmetadata: {name: a}\nspec:\n  on: {dataset: b}\n  steps: [{name: x, command: [sh]}]\n",
         &["bad.yaml:5:3", "there is no field `on`", "write `triggers`", "YAML 1.1"],
     ),
+    (
+        "a gate without rows to judge by",
+        "apiVersion: windlass.dev/v1alpha1\nkind: Model\nmetadata: {name: a}\nspec:\n  gates: [{alias: champion, rules: [{floor: mea, max: 1}, {bias: 2}]}]\n",
+        &[
+            "bad.yaml:5:45",
+            "there is no measure `mea`",
+            "did you mean `mae`?",
+            "bad.yaml:5:59",
+            "this rule needs rows to score a version over",
+        ],
+    ),
+    (
+        "an endpoint and a monitor of what is not there",
+        "apiVersion: windlass.dev/v1alpha1\nkind: Endpoint\nmetadata: {name: e}\nspec: {model: fin@champion, traffic: {}}\n---\napiVersion: windlass.dev/v1alpha1\nkind: Monitor\nmetadata: {name: m}\nspec: {endpoint: ee, quality: [mae], window: {version: d}, thresholds: [{measure: rmse, above: 1}]}\n",
+        &[
+            "there is no Model `fin`",
+            "did you mean `fine`?",
+            "`traffic` comes with a later release",
+            "there is no Endpoint `ee`",
+            "there is no Dataset `d`",
+            "this monitor does not measure `rmse`",
+        ],
+    ),
+    (
+        "a kind to come",
+        "apiVersion: windlass.dev/v1alpha1\nkind: Policy\nmetadata: {name: a}\n",
+        &["bad.yaml:2:7", "the kind `Policy` comes with a later release"],
+    ),
     ("text that is no YAML", "a: [", &["bad.yaml:", "a value is missing", "hint:"]),
     (
         "a condition that does not parse",
