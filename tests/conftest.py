@@ -36,10 +36,16 @@ def worked(binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Place:
 
 
 @pytest.fixture(scope="session")
-def client(worked: Place):
-    """The unmodified client, talking to a server over what was worked through."""
+def served(worked: Place):
+    """The address of a server over what was worked through, for tests that only look."""
     with worked.server() as address:
-        import mlflow
+        yield address
 
-        mlflow.set_tracking_uri(address)
-        yield mlflow.MlflowClient()
+
+@pytest.fixture(scope="session")
+def client(served: str):
+    """The unmodified client, talking to that server."""
+    import mlflow
+
+    mlflow.set_tracking_uri(served)
+    return mlflow.MlflowClient()

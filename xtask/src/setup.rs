@@ -17,6 +17,7 @@ use crate::{machine, shell};
 pub(crate) fn run() -> Result<()> {
     components()?;
     postgres()?;
+    browser()?;
     let environment = python()?;
     println!("Python environment of the tests: {}", environment.display());
     Ok(())
@@ -54,6 +55,16 @@ fn postgres() -> Result<()> {
     }
     // A cluster of the machine's own would be started by the package; nobody wants it.
     machine::install(&["postgresql"], "the suite of the store runs on PostgreSQL too")
+}
+
+/// Chromium, in which the tests look at the page.
+fn browser() -> Result<()> {
+    let there =
+        ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"].into_iter().any(shell::on_path);
+    if there {
+        return Ok(());
+    }
+    machine::install(&["chromium", "fonts-dejavu-core"], "the page is looked at in a headless browser")
 }
 
 /// The environment with the unmodified client and what its models need.

@@ -123,6 +123,11 @@ pub(crate) enum Command {
     /// Say why a step ran, came from the cache, or waits
     #[command(after_help = "Example:\n  windlass why train-3/features")]
     Why(WhyArgs),
+    /// Sign a browser in to the page, by a link that is good once
+    #[command(
+        after_help = "Examples:\n  windlass open\n  windlass open train-3\n  windlass open monitor/flights-quality --print"
+    )]
+    Open(OpenArgs),
     /// Have what an endpoint serves answer the rows of a file
     #[command(
         after_help = "Examples:\n  windlass predict flights -f rows.csv\n  windlass predict flights -f rows.parquet -o json\n  cat rows.json | windlass predict flights -f -"
@@ -202,8 +207,8 @@ pub(crate) struct ModelServerArgs {
     /// The name that the model answers to
     #[arg(long, default_value = "model")]
     pub(crate) name: String,
-    /// The version that it is
-    #[arg(long, default_value = "1")]
+    /// The version that it is; `--version` is the program's
+    #[arg(long = "model-version", id = "model-version", default_value = "1")]
     pub(crate) version: String,
     /// Predict the rows of a file instead, and end
     #[arg(long, requires_all = ["rows", "out"], conflicts_with = "socket")]
@@ -375,6 +380,15 @@ pub(crate) struct LogsArgs {
 pub(crate) struct WhyArgs {
     /// The step: `train-3/features`
     pub(crate) target: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OpenArgs {
+    /// A run (`train-3`) or an object (`monitor/flights-quality`); the loop by default
+    pub(crate) what: Option<String>,
+    /// Print the link only; without it, a desktop's browser is started too
+    #[arg(long)]
+    pub(crate) print: bool,
 }
 
 #[derive(Debug, Subcommand)]

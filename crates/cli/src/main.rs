@@ -89,6 +89,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
             Command::Reset(args) => commands::runs::reset(&global, args).await,
             Command::Logs(args) => commands::logs::run(&global, args).await,
             Command::Why(args) => commands::why::run(&global, args).await,
+            Command::Open(args) => commands::open::run(&global, args).await,
             Command::Model(command) => commands::model::run(&global, command).await,
             Command::Monitor(command) => commands::monitor::run(&global, command).await,
             Command::Story(args) => commands::story::run(&global, args).await,

@@ -13,6 +13,7 @@ pub(crate) mod model;
 pub(crate) mod model_server;
 pub(crate) mod monitor;
 pub(crate) mod objects;
+pub(crate) mod open;
 pub(crate) mod predict;
 pub(crate) mod run;
 pub(crate) mod runs;

@@ -84,6 +84,7 @@ async fn work(
         eprintln!("{}", view::plan(&plan, view::colours(&std::io::stderr())));
     }
     eprintln!("windlass listens at http://{}", serving.address);
+    eprintln!("`windlass open` shows in a browser what happens");
     let mut progress = Progress::new(control.clone());
     serving.work();
     let mut tick = tokio::time::interval(Duration::from_millis(250));

@@ -123,16 +123,16 @@ pub(super) fn took(from: Option<Micros>, to: Option<Micros>) -> String {
     }
 }
 
-/// Seconds, shortly: `1.2 s`, `3 min 05 s`, `2 h 10 min`.
+/// Seconds, shortly: `1.2 s`, `3 min 05 s`, `2 h 10 min`, `3 d 04 h`.
 pub(super) fn seconds(seconds: f64) -> String {
     if seconds < 60.0 {
         return format!("{seconds:.1} s");
     }
     let whole = seconds.round() as u64;
-    if whole < 3600 {
-        format!("{} min {:02} s", whole / 60, whole % 60)
-    } else {
-        format!("{} h {:02} min", whole / 3600, whole / 60 % 60)
+    match whole {
+        ..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
+        3600..172_800 => format!("{} h {:02} min", whole / 3600, whole / 60 % 60),
+        _ => format!("{} d {:02} h", whole / 86_400, whole / 3600 % 24),
     }
 }
 

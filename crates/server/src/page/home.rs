@@ -61,7 +61,7 @@ pub(super) fn body(facts: &Facts, triggers: &[(Name, Name, TriggerState)], busy:
 
 /// What serves, what watches, and what waits.
 fn now(facts: &Facts, triggers: &[(Name, Name, TriggerState)], busy: &[String], links: &Links) -> Markup {
-    let waits: Vec<(String, String, Tone)> = triggers.iter().filter_map(|trigger| waiting(trigger)).collect();
+    let waits: Vec<(String, String, Tone)> = triggers.iter().filter_map(waiting).collect();
     html! {
         ul.cards {
             @for endpoint in facts.named(Kind::Endpoint) { li { (endpoint_card(facts, endpoint.name.as_str(), links)) } }

@@ -30,7 +30,7 @@ const PAGES: [(&str, &str); 22] = [
     ("/projects/default/experiments/1", "loss"),
     ("/projects/default/ledger", "Dataset/arrivals"),
     ("/projects/default/ledger?subject=Model/flights@1", "Model/flights@1"),
-    ("/projects/default/ledger/1", "How late each arrived"),
+    ("/projects/default/ledger/1", "Flights as they leave"),
     ("/tracking/RUN", "loss"),
 ];
 

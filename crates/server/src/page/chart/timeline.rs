@@ -57,7 +57,8 @@ fn times(length: f64) -> Vec<(f64, String)> {
     let (unit, name) = match length {
         ..120.0 => (1.0, "s"),
         120.0..7200.0 => (60.0, "min"),
-        _ => (3600.0, "h"),
+        7200.0..172_800.0 => (3600.0, "h"),
+        _ => (86_400.0, "d"),
     };
     let ticks = ticks(0.0, length / unit, 5).into_iter().filter(|tick| tick * unit <= length);
     ticks.map(|tick| (tick * unit, format!("{} {name}", number(tick)))).collect()
@@ -100,6 +101,7 @@ mod tests {
         assert_eq!(names(0.9), "0 s, 0.2 s, 0.4 s, 0.6 s, 0.8 s");
         assert_eq!(names(480.0), "0 min, 2 min, 4 min, 6 min, 8 min");
         assert_eq!(names(9000.0), "0 h, 0.5 h, 1 h, 1.5 h, 2 h, 2.5 h");
+        assert_eq!(names(300_000.0), "0 d, 1 d, 2 d, 3 d");
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub(in super::super) fn happened(facts: &Facts, links: &Links) -> Vec<Row> {
         let path = links.dataset_version(version.dataset.as_str(), version.number);
         rows.push(Row {
             at: version.created_at,
-            what: link(path, format!("{} version {}", version.dataset, version.number)),
+            what: link(path, format!("dataset {} version {}", version.dataset, version.number)),
             state: data_badge(version.state),
             why: what_changed(version),
         });
@@ -47,7 +47,7 @@ pub(in super::super) fn happened(facts: &Facts, links: &Links) -> Vec<Row> {
         };
         rows.push(Row {
             at: run.created_at,
-            what: link(links.run(&name), name),
+            what: link(links.run(&name), format!("run {name}")),
             state: run_badge(run.state),
             why: format!("because of {}{}", run.cause.text, ended.trim_end_matches("; ")),
         });
@@ -57,7 +57,7 @@ pub(in super::super) fn happened(facts: &Facts, links: &Links) -> Vec<Row> {
             at: verdict.judged_at,
             what: link(
                 links.version(&verdict.model, verdict.version),
-                format!("{} version {}", verdict.model, verdict.version),
+                format!("model {} version {}", verdict.model, verdict.version),
             ),
             state: verdict_badge(verdict),
             why: verdict_line(verdict),
