@@ -144,16 +144,19 @@ pub(super) fn monitor() -> impl Strategy<Value = Spec> {
             };
             let thresholds = thresholds
                 .into_iter()
-                .map(|(word, bound, [above, of_test, absolute, warn], (k, n))| ThresholdSpec {
-                    measure: word.get(&words).clone(),
-                    above: above.then_some(bound),
-                    below: (!above).then_some(bound),
-                    of_test: of_test && has_test,
-                    absolute,
-                    // One window of many is another thing than one window; "1 of 1" is not written.
-                    k,
-                    n,
-                    warn,
+                .map(|(word, bound, [above, of_test, absolute, warn], (k, n))| {
+                    let measure = word.get(&words).clone();
+                    let of_test = of_test && has_test;
+                    ThresholdSpec {
+                        above: above.then_some(bound),
+                        below: (!above).then_some(bound),
+                        of_test,
+                        absolute: absolute || of_test && measure == "bias",
+                        k,
+                        n,
+                        warn,
+                        measure,
+                    }
                 })
                 .collect();
             Spec::Monitor(MonitorSpec { description, endpoint, watch, window, min_rows, thresholds })
