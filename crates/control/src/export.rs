@@ -5,6 +5,7 @@
 //! by their names and instants by a word before the digest is taken. Two undisturbed runs of the same manifests over
 //! the same data give the same text, and so does one that was killed any number of times.
 
+mod closed_loop;
 mod normal;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 use windlass_kinds::{
     Digest, Name, RunId, canonical,
     filter::{Lifecycle, Search},
-    record::{Attempt, AttemptState, Experiment, LoggedModel, PipelineRun, Run, RunData, StepRun},
+    record::{Attempt, AttemptState, Experiment, LedgerKind, LoggedModel, PipelineRun, Run, RunData, StepRun},
 };
 use windlass_oci::BlobStore;
 use windlass_store::{RunQuery, Store, StoreError, ledger::LedgerQuery};
@@ -46,6 +47,9 @@ pub async fn export_canonical(store: &Store, blobs: &dyn BlobStore) -> Result<Va
             "models": models(store, blobs, &project, &names).await?,
             "ledger": ledger(store, &project, &names).await?,
         });
+        value["verdicts"] = closed_loop::verdicts(store, &name, &names).await?;
+        value["endpoints"] = closed_loop::endpoints(store, &name).await?;
+        value["observations"] = closed_loop::observations(store, &name).await?;
         value["runs"] = runs(blobs, &project, &names).await?;
         value["tracking"] = tracking(store, blobs, &project, &names).await?;
         out.insert(name.to_string(), value);
@@ -326,6 +330,8 @@ async fn ledger(store: &Store, project: &Project, names: &Names) -> Result<Value
     let mut lines: Vec<String> = rows
         .iter()
         .filter(|row| !lost.contains(&row.entry.subject))
+        // How often an endpoint was started is the process's matter; who answered stands by itself.
+        .filter(|row| row.entry.kind != LedgerKind::EndpointRevision)
         .map(|row| format!("{} {} by {}", row.entry.kind.as_str(), names.text(&row.entry.subject), row.entry.actor))
         .collect();
     lines.sort();

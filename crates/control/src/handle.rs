@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::Value;
 use windlass_kinds::{
-    AttemptId, EventId, Kind, Name, PipelineRunId, StepRunId,
+    AttemptId, EventId, Kind, Micros, Name, PipelineRunId, StepRunId,
     manifest::{InputSource, PipelineSpec, Spec, TriggerSource, TriggerSpec},
     record::{
         Actor, AttemptEnd, AttemptResult, Cause, DatasetVersion, DatasetVersionState, Event, EventBody, FrozenDataset,
@@ -514,6 +514,26 @@ impl Control {
             PipelineRunState::Failed => false,
             PipelineRunState::Cancelled | PipelineRunState::Pending | PipelineRunState::Running => return Ok(()),
         };
+        self.tell_trigger(commit, run, |trigger, state, now| trigger::ended(trigger, state, succeeded, now)).await
+    }
+
+    /// Tells the trigger that started a run whether one of its candidates took an alias; opens its breaker where too
+    /// many runs in a row brought nothing better.
+    pub(crate) async fn trigger_improved(
+        &self,
+        commit: &mut Commit,
+        run: &PipelineRun,
+        improved: bool,
+    ) -> Result<(), ControlError> {
+        self.tell_trigger(commit, run, |trigger, state, now| trigger::improved(trigger, state, improved, now)).await
+    }
+
+    async fn tell_trigger(
+        &self,
+        commit: &mut Commit,
+        run: &PipelineRun,
+        tell: impl Fn(&TriggerSpec, &TriggerState, Micros) -> (TriggerState, Option<String>) + Send,
+    ) -> Result<(), ControlError> {
         let Some(name) = &run.cause.trigger else { return Ok(()) };
         let pipelines = self.pipelines(Some(&run.project)).await?;
         let found = pipelines.iter().find(|live| live.revision.name == run.pipeline);
@@ -522,7 +542,7 @@ impl Control {
         };
         let Some(trigger) = spec.triggers.iter().find(|trigger| trigger.name == *name) else { return Ok(()) };
         let state = self.trigger_state(revision, name).await?;
-        let (state, opened) = trigger::ended(trigger, &state, succeeded, commit.now);
+        let (state, opened) = tell(trigger, &state, commit.now);
         commit.project(&run.project);
         commit.triggers.push((run.project.clone(), run.pipeline.clone(), name.clone(), state));
         if let Some(reason) = opened {

@@ -9,7 +9,7 @@ mod decide;
 mod view;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
@@ -48,6 +48,8 @@ struct Kept {
     live: Option<BTreeMap<(Name, Name), Live>>,
     /// Whether a deleted endpoint may still be served.
     leftovers: bool,
+    /// Endpoints that the deployer heard of.
+    expected: BTreeSet<(Name, Name)>,
     looked_at: Option<Instant>,
 }
 
@@ -104,7 +106,16 @@ impl Control {
         if !worked && !moved && kept.looked_at.is_some_and(|at| at.elapsed() < LOOK_EVERY) {
             return Ok(());
         }
-        for found in self.find_endpoints(live).await? {
+        let forgotten: Vec<_> = kept.expected.iter().filter(|key| !live.contains_key(*key)).cloned().collect();
+        kept.expected = live.keys().cloned().collect();
+        let all = self.find_endpoints(live).await?;
+        // One that was never served has nothing to retire.
+        for (project, endpoint) in forgotten {
+            if !all.iter().any(|found| found.project == project && found.endpoint == endpoint) {
+                self.deployer().remove(&project, &endpoint).await;
+            }
+        }
+        for found in all {
             match decide::next_step(&found.desired, &found.revisions) {
                 Step::Keep => {}
                 Step::Start(target, number) => self.start_revision(&found, target, number).await?,

@@ -177,8 +177,7 @@ impl Control {
                     let mut found = Vec::new();
                     for (name, frozen) in frozen {
                         let version = tx.dataset_version_get(&project, &name, frozen.version).await?;
-                        let accepted =
-                            version.is_some_and(|version| version.state == DatasetVersionState::Accepted);
+                        let accepted = version.is_some_and(|version| version.state == DatasetVersionState::Accepted);
                         found.push(DatasetEvidence { name, version: frozen.version, accepted });
                     }
                     Ok(found)
@@ -272,9 +271,7 @@ impl Control {
                     Ok(answer) if answer.predictions.len() == rows.total => {
                         Ok(rows.places.iter().map(|place| answer.predictions[*place]).collect())
                     }
-                    Ok(answer) => {
-                        Err(format!("it answered {} of {} rows", answer.predictions.len(), rows.total))
-                    }
+                    Ok(answer) => Err(format!("it answered {} of {} rows", answer.predictions.len(), rows.total)),
                     Err(ProbeFailure::NotServable(reason)) => Err(reason),
                     Err(ProbeFailure::Unavailable(reason)) => return Err(ControlError::Unavailable(reason)),
                 }

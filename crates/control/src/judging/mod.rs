@@ -13,9 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use windlass_kinds::{
     EventId, Kind, Micros, Name, PipelineRunId,
     manifest::{GateSpec, ModelSpec, Rule, Spec},
-    record::{
-        Action, ActionBody, Actor, Evidence, ModelVersion, PipelineRun, Verdict, VerdictOutcome,
-    },
+    record::{Action, ActionBody, Actor, Evidence, ModelVersion, PipelineRun, Verdict, VerdictOutcome},
 };
 use windlass_plan::judge;
 use windlass_store::StoreError;
@@ -140,6 +138,12 @@ impl Control {
             }
             self.judge_gate(&mut commit, gate, &versions, &aliases, run.as_ref(), &evidence);
         }
+        if !commit.verdicts.is_empty()
+            && let Some(run) = self.run_of(run.as_ref()).await?
+        {
+            let improved = !commit.promotions.is_empty();
+            self.trigger_improved(&mut commit, &run, improved).await?;
+        }
         let promoted = commit.promotions.clone();
         self.begin_all(active, commit).await?;
         if !promoted.is_empty() {
@@ -151,6 +155,19 @@ impl Control {
             self.inner.tell(format!("{model}@{} is {alias} now{before}", version.version));
         }
         Ok(())
+    }
+
+    async fn run_of(&self, id: Option<&PipelineRunId>) -> Result<Option<PipelineRun>, ControlError> {
+        let Some(id) = id.cloned() else { return Ok(None) };
+        let found = self
+            .inner
+            .store
+            .read(move |tx| {
+                let id = id.clone();
+                Box::pin(async move { tx.pipeline_run_get(&id).await })
+            })
+            .await?;
+        Ok(found)
     }
 
     /// Adds what one gate says of every candidate.
@@ -168,7 +185,8 @@ impl Control {
             .filter_map(|evidence| Some((versions.get(&evidence.version)?, evidence)))
             .map(|(version, evidence)| (version, evidence.clone(), judge::verdict(gate, evidence)))
             .collect();
-        let judged: Vec<_> = candidates.iter().map(|(_, evidence, judged)| (evidence.clone(), judged.clone())).collect();
+        let judged: Vec<_> =
+            candidates.iter().map(|(_, evidence, judged)| (evidence.clone(), judged.clone())).collect();
         let best = judge::choose(&judged, gate);
         let from = aliases.get(&gate.alias).copied();
         for (version, evidence, judgement) in candidates {
@@ -310,7 +328,10 @@ impl Control {
         let Some(gate) = spec.gate(alias) else { return Ok(None) };
         let (versions, aliases) = self.versions_and_aliases(project, model).await?;
         let Some(found) = versions.get(&version) else {
-            return Err(ControlError::NotFound { what: format!("version {version} of model {model}"), near: Vec::new() });
+            return Err(ControlError::NotFound {
+                what: format!("version {version} of model {model}"),
+                near: Vec::new(),
+            });
         };
         let run = self.run_behind(found).await?;
         let subject = Subject { spec: &spec, version: found, run: run.as_ref() };
@@ -344,9 +365,7 @@ fn is_stale(gate: &GateSpec, evidence: &[Evidence], aliases: &BTreeMap<String, u
             Rule::Floor { .. } | Rule::Bias { .. } | Rule::Servable { .. } | Rule::AcceptedData => None,
         })
         .collect();
-    evidence
-        .iter()
-        .any(|evidence| compared.iter().any(|alias| evidence.aliases.get(*alias) != aliases.get(*alias)))
+    evidence.iter().any(|evidence| compared.iter().any(|alias| evidence.aliases.get(*alias) != aliases.get(*alias)))
 }
 
 /// Writes verdicts and promotions; fails where an alias moved in between, so that the event is looked at again.

@@ -14,9 +14,7 @@ use windlass_kinds::{
 };
 use windlass_plan::judge;
 
-use crate::{
-    Control, ControlError, active::ActiveRuns, commit::Commit, handle::LivePipeline, moves::action_key,
-};
+use crate::{Control, ControlError, active::ActiveRuns, commit::Commit, handle::LivePipeline, moves::action_key};
 
 /// The most windows that a threshold looks back on.
 const HISTORY: u32 = 1000;
@@ -107,6 +105,8 @@ impl Control {
             return self.begin_all(active, commit).await;
         }
         let test = self.test_scores(project, &spec, &observation).await?;
+        // Windows of another version say nothing about this one.
+        let history: Vec<_> = history.into_iter().filter(|known| known.version == observation.version).collect();
         let breaches = judge::breaches(&spec, &test, &history, &observation.values);
         let mut unknown = observation.unknown;
         unknown.extend(judge::unjudged(&spec, &test, &observation.values));
@@ -117,9 +117,10 @@ impl Control {
                 let LivePipeline { revision, spec } = &**live;
                 for trigger in &spec.triggers {
                     if matches!(&trigger.source, TriggerSource::Monitor(monitor) if *monitor == name)
-                        && !commit.triggers.iter().any(|(_, pipeline, known, _)| {
-                            *pipeline == revision.name && *known == trigger.name
-                        })
+                        && !commit
+                            .triggers
+                            .iter()
+                            .any(|(_, pipeline, known, _)| *pipeline == revision.name && *known == trigger.name)
                     {
                         self.consult(active, &mut commit, revision, spec, trigger, id, &facts).await?;
                     }

@@ -88,11 +88,9 @@ impl Control {
         let sources = match (labels_of(&endpoint, dataset), folder_of(&revision)) {
             (Ok(labels), Some(folder)) => Sources {
                 labels: version.added.iter().chain(&version.changed).map(|path| (folder.join(path), format)).collect(),
-                predictions: self
-                    .deployer()
-                    .predictions(project, &spec.endpoint)
-                    .await
-                    .map_err(|error| ControlError::Unavailable(format!("the prediction log cannot be read: {error}")))?,
+                predictions: self.deployer().predictions(project, &spec.endpoint).await.map_err(|error| {
+                    ControlError::Unavailable(format!("the prediction log cannot be read: {error}"))
+                })?,
                 row_id: endpoint.row_id.clone(),
                 value: labels.value.clone(),
             },
@@ -143,7 +141,9 @@ impl Control {
             .await?;
         let Some(found) = found else { return Ok(Err(format!("{model}@{version} is gone"))) };
         let Some(artifact) = training.or_else(|| found.tags.get(TRAINING_TAG).map(|_| String::new())) else {
-            return Ok(Err(format!("Model/{model} does not say what its versions were trained on (spec.evaluation.training)")));
+            return Ok(Err(format!(
+                "Model/{model} does not say what its versions were trained on (spec.evaluation.training)"
+            )));
         };
         let artifact = match self.rows_of(&found, TRAINING_TAG, &artifact).await? {
             Ok(artifact) => artifact,
@@ -267,10 +267,7 @@ fn join(sources: &Sources) -> Result<Joined, String> {
             _ => return Err("the prediction log has no row ids".to_owned()),
         }
     }
-    let found = labels::join(
-        ids.iter().map(String::as_str),
-        labels.iter().map(|(id, label)| (id.as_str(), *label)),
-    );
+    let found = labels::join(ids.iter().map(String::as_str), labels.iter().map(|(id, label)| (id.as_str(), *label)));
     let mut rows = found.rows;
     rows.sort_unstable_by(|left, right| ids[left.prediction].cmp(&ids[right.prediction]));
     let mut joined = Joined::default();

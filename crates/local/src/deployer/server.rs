@@ -203,7 +203,9 @@ fn last_line(log: &Path, from: u64) -> Option<String> {
     let mut bytes = Vec::new();
     file.take(LAST_WORDS).read_to_end(&mut bytes).ok()?;
     let text = String::from_utf8_lossy(&bytes);
-    let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty())?;
+    // A panic of ours ends with advice for developers.
+    let says = |line: &&str| !line.is_empty() && !line.starts_with("note: run with `RUST_BACKTRACE");
+    let line = text.lines().rev().map(str::trim).find(says)?;
     Some(line.chars().take(300).collect())
 }
 
