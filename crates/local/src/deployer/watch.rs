@@ -54,7 +54,7 @@ pub(super) struct Tools {
 /// The server of the endpoint, or that there is none at the moment.
 enum State {
     /// It answers. Its memory right after it was warm, in bytes, and when it last answered a ping.
-    Up { server: ModelServer, warm_memory: u64, since: Instant, answered: Instant },
+    Up { server: Box<ModelServer>, warm_memory: u64, since: Instant, answered: Instant },
     /// It died; a new one is started at this time.
     Down { until: Instant },
 }
@@ -143,7 +143,7 @@ async fn begin(tools: Tools, shared: Shared, commands: &mut mpsc::Receiver<Comma
 
 fn up(server: ModelServer) -> State {
     let now = Instant::now();
-    State::Up { warm_memory: server.memory(), server, since: now, answered: now }
+    State::Up { warm_memory: server.memory(), server: Box::new(server), since: now, answered: now }
 }
 
 async fn switch(

@@ -1,6 +1,7 @@
 //! The store from outside: each test runs on SQLite and on PostgreSQL unless it is about one of them.
 
 mod durability;
+mod endpoints;
 mod ledger;
 mod ledger_tracking;
 mod records;
