@@ -146,6 +146,25 @@ async fn every_page_says_what_it_should_and_escapes_what_people_wrote() {
 }
 
 #[tokio::test]
+async fn the_drawing_says_what_led_to_what() {
+    let server = TestServer::new().await;
+    lay(&server).await;
+    let (_, _, body) = server.look("/", &[("authorization", "Bearer wl_viewer")]).await;
+    for (piece, count) in [
+        // Three crossings started a run each; the first run was started by data.
+        ("class=\"edge started back\"", 3),
+        // From data to the first run, from each run to two candidates, from the promoted ones to the endpoint.
+        ("class=\"edge started\"", 1 + 4 * 2 + 2),
+        ("class=\"box bar good\"", 1),
+        ("class=\"box bar calm\"", 1),
+        (" ▲<", 2),
+        (" ✕<", 6),
+    ] {
+        assert_eq!(body.matches(piece).count(), count, "{piece}");
+    }
+}
+
+#[tokio::test]
 async fn every_link_of_a_page_leads_somewhere() {
     let server = TestServer::new().await;
     lay(&server).await;
