@@ -124,38 +124,34 @@ impl Answerer {
         json(StatusCode::NOT_FOUND, oip::error(&format!("there is only the model `{name}`, version `{version}`, here")))
     }
 
-    /// Reads a question. The refusal is the answer.
+    /// Reads a question.
     pub(super) fn question(
         &self,
         route: &Route<'_>,
         headers: &HeaderMap,
         body: &[u8],
-    ) -> Result<Question, Response<Bytes>> {
+    ) -> Result<Question, RequestError> {
         let limits = Limits { rows: self.settings.rows_max };
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let signature = self.model.signature();
-        let read = || {
-            if let Some(encoding) = text("content-encoding").filter(|it| !it.eq_ignore_ascii_case("identity")) {
-                let encoding: String = encoding.chars().take(40).collect();
-                return Err(RequestError::Unsupported(format!("`Content-Encoding: {encoding}` is not served")));
-            }
-            if matches!(route, Route::Invocations) {
-                let kind = text("content-type").unwrap_or_default();
-                let request = invocations::decode(kind, body, signature, &[], &limits)?;
-                return Ok(Question { rows: request.rows, form: Form::Invocations });
-            }
-            let length = match text(oip::HEADER_LENGTH) {
-                None => None,
-                Some(length) => Some(length.parse().map_err(|_| RequestError::Field {
-                    field: oip::HEADER_LENGTH.to_owned(),
-                    problem: "is no number".to_owned(),
-                })?),
-            };
-            let (request, asked) = oip::decode(length, body, signature, &[], &limits)?;
-            Ok(Question { rows: request.rows, form: Form::Oip { asked, id: request.id } })
+        if let Some(encoding) = text("content-encoding").filter(|it| !it.eq_ignore_ascii_case("identity")) {
+            let encoding: String = encoding.chars().take(40).collect();
+            return Err(RequestError::Unsupported(format!("`Content-Encoding: {encoding}` is not served")));
+        }
+        if matches!(route, Route::Invocations) {
+            let kind = text("content-type").unwrap_or_default();
+            let request = invocations::decode(kind, body, signature, &[], &limits)?;
+            return Ok(Question { rows: request.rows, form: Form::Invocations });
+        }
+        let length = match text(oip::HEADER_LENGTH) {
+            None => None,
+            Some(length) => Some(length.parse().map_err(|_| RequestError::Field {
+                field: oip::HEADER_LENGTH.to_owned(),
+                problem: "is no number".to_owned(),
+            })?),
         };
-        let is_oip = !matches!(route, Route::Invocations);
-        read().map_err(|error| refusal(is_oip, error.status(), &error.to_string()))
+        let (request, asked) = oip::decode(length, body, signature, &[], &limits)?;
+        Ok(Question { rows: request.rows, form: Form::Oip { asked, id: request.id } })
     }
 
     /// Predicts and answers.

@@ -130,7 +130,7 @@ async fn respond(answerer: &Arc<Answerer>, head: &http::request::Parts, body: In
     };
     let question = match answerer.question(&route, &head.headers, &body) {
         Ok(question) => question,
-        Err(response) => return response,
+        Err(error) => return refusal(is_oip, error.status(), &error.to_string()),
     };
     if !answerer.pace.is_slow(question.rows()) {
         return answerer.answer(question);

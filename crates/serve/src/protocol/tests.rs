@@ -165,7 +165,7 @@ fn mistakes_in_json_are_named() {
             "400 column `stop` is none of the model's; leave it out",
         ),
         (
-            split(all, &vec![r#"[1, 2, "AA", true]"#; 4].join(",")),
+            split(all, &[r#"[1, 2, "AA", true]"#; 4].join(",")),
             "413 more than 3 rows, the most in one request; ask in parts",
         ),
         (split(r#"[1.5]"#, "[1]"), "400 `columns` must be a list of names"),
