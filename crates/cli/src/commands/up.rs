@@ -3,10 +3,10 @@
 use std::{path::Path, process::ExitCode, time::Duration};
 
 use tokio::signal::unix::{SignalKind, signal};
-use windlass_control::{Change, Control};
+use windlass_control::{Change, Control, EndpointView};
 use windlass_kinds::{
     Kind,
-    record::{DatasetVersion, DatasetVersionState, PipelineRun, PipelineRunState},
+    record::{DatasetVersion, DatasetVersionState, EndpointRevision, EndpointState, PipelineRun, PipelineRunState},
 };
 use windlass_store::RunQuery;
 
@@ -185,6 +185,7 @@ async fn closing(control: &Control, serving: &Serving) -> Result<Vec<String>, Fa
     if !rejected.is_empty() {
         crate::view::out!("\n{}", dataset_table(&rejected).text());
     }
+    let failed = endpoints(control).await?;
     crate::view::out!("\n{} runs, {} model versions, http://{}", runs.len(), models.len(), serving.address);
     let mut reasons: Vec<String> = runs
         .iter()
@@ -195,5 +196,32 @@ async fn closing(control: &Control, serving: &Serving) -> Result<Vec<String>, Fa
         .map(|run| format!("{} {}: {}", run.display_name(), windlass_control::state_word(run.state), run.reason))
         .collect();
     reasons.extend(open);
+    reasons.extend(failed);
     Ok(reasons)
+}
+
+/// Prints who serves; returns what cannot be served though it should.
+async fn endpoints(control: &Control) -> Result<Vec<String>, Failure> {
+    let projects = control.store().read(|tx| Box::pin(async move { tx.projects().await })).await;
+    let mut table = Table::new(&["endpoint", "model", "serves", "since"]);
+    let (mut count, mut failed) = (0, Vec::new());
+    for project in projects.map_err(serving::store_failure)? {
+        let views = control.endpoints(&project).await;
+        for view in views.map_err(|error| Failure::ours("the endpoints cannot be read", error))? {
+            let EndpointView { endpoint, spec, serving, newest, .. } = view;
+            let serves = serving.as_ref().map(|it| format!("{}/{}", it.model, it.version));
+            let since = serving.and_then(|it| it.ready_at).map_or_else(String::new, view::instant);
+            let serves = serves.unwrap_or_else(|| "nothing".to_owned());
+            table.row([endpoint.to_string(), spec.model.to_string(), serves, since]);
+            count += 1;
+            if let Some(newest) = newest.filter(|newest| newest.state == EndpointState::Failed) {
+                let EndpointRevision { model, version, reason, .. } = newest;
+                failed.push(format!("endpoint {endpoint} cannot serve {model}/{version}: {reason}"));
+            }
+        }
+    }
+    if count > 0 {
+        crate::view::out!("\n{}", table.text());
+    }
+    Ok(failed)
 }
