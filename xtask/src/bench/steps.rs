@@ -1,7 +1,6 @@
 //! What a step costs beyond its own process, beside Prefect with a task that starts the same process.
 
 use std::{
-    fmt::Write as _,
     fs,
     process::Command,
     time::{Duration, Instant},
@@ -13,7 +12,7 @@ use super::{Bench, Line, proc};
 use crate::shell;
 
 const STEPS: usize = 1000;
-const PREFECT: &str = "prefect==3.4.25";
+const PREFECT: &str = "prefect==3.9.1";
 const PREFECT_TASKS: usize = 200;
 
 /// Runs many steps that do nothing, and as many tasks of the peer as are enough to tell.
@@ -33,13 +32,14 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<Line>> {
 /// Returns the processor time of one run of many steps, and the memory at its end over that after a tenth.
 fn windlass(bench: &Bench) -> Result<(Duration, f64)> {
     let folder = bench.fresh("steps")?;
-    let mut manifest = String::from(
-        "apiVersion: windlass.dev/v1alpha1\nkind: Pipeline\nmetadata: {name: many}\nspec:\n  triggers:\n    \
-         - schedule: {when: idle, times: 1}\n  steps:\n",
+    // Never cached, since all of them do the same.
+    let values: Vec<String> = (0..STEPS).map(|value| value.to_string()).collect();
+    let manifest = format!(
+        "apiVersion: windlass.dev/v1alpha1\nkind: Pipeline\nmetadata: {{name: many}}\nspec:\n  triggers:\n    \
+         - schedule: {{when: idle, times: 1}}\n  steps:\n    - name: nothing\n      command: [\"true\"]\n      \
+         cache: false\n      foreach: {{value: [{}]}}\n",
+        values.join(", ")
     );
-    for number in 0..STEPS {
-        writeln!(manifest, "    - {{name: step-{number}, command: [\"true\"]}}")?;
-    }
     fs::create_dir(folder.join("manifests"))?;
     fs::write(folder.join("manifests/many.yaml"), manifest)?;
     let before = proc::ended_children()?;
