@@ -31,8 +31,14 @@ def test_a_broken_month_is_rejected_and_the_rest_goes_on(place: Place):
         assert newest["state"] == "accepted"
         assert [file["path"] for file in newest["files"]] == [f"2013-0{month}.parquet" for month in (1, 2, 4)]
         assert [omitted["path"] for omitted in newest["omitted"]] == ["2013-03.parquet"]
-        runs = place.read("get", "runs", "--pipeline", "train")
-        assert [run["state"] for run in runs] == ["succeeded"] * 3
+        # Nobody was asked about the flights of March, and so its arrivals say nothing about the model.
+        seen = place.read("monitor", "show", "flights-quality")["observations"]
+        assert [(window["window"], window["rows"] > 0) for window in seen][2:] == [
+            ("arrivals version 3 (2013-03.parquet)", False),
+            ("arrivals version 4 (2013-04.parquet)", True),
+        ]
+        runs = place.read("get", "runs")
+        assert {run["state"] for run in runs} == {"succeeded"}
         ended = place.run("get", "versions", "flights")
         assert "2013-03.parquet" in ended.stdout
 

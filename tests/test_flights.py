@@ -24,7 +24,7 @@ def predictions(client: mlflow.MlflowClient, version) -> pandas.DataFrame:
         ),
     )
     assert len(runs) == 1
-    path = mlflow.artifacts.download_artifacts(run_id=runs["run_id"][0], artifact_path="predictions.parquet")
+    path = mlflow.artifacts.download_artifacts(run_id=runs["run_id"][0], artifact_path="evaluation.parquet")
     return pandas.read_parquet(path)
 
 

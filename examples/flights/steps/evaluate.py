@@ -26,12 +26,14 @@ scores = {
     # What anybody would say without a model: it arrives as late as it left.
     "mae_naive": round(float((rows["dep_delay"] - rows[LABEL]).abs().mean()), 6),
 }
-rows.to_parquet("predictions.parquet", index=False)
+rows.to_parquet("evaluation.parquet", index=False)
 (outputs / "scores").write_text(json.dumps(scores, indent=2, sort_keys=True) + "\n")
 
-with mlflow.start_run():
+with mlflow.start_run() as run:
     mlflow.log_params({name: scores[name] for name in ("window", "first_day", "last_day")})
     mlflow.log_metrics({name: scores[name] for name in ("flights", "mae", "mae_naive")})
-    mlflow.log_artifact("predictions.parquet")
+    mlflow.log_artifact("evaluation.parquet")
+# Where the rows are, for the gates; apart from the scores, as it differs run by run.
+(outputs / "rows").write_text(f"runs:/{run.info.run_id}/evaluation.parquet\n")
 line = "{window}: {mae:.2f} minutes off on {flights} flights, {first_day} to {last_day} (naive: {mae_naive:.2f})"
 print(line.format(**scores))

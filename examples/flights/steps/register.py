@@ -13,7 +13,9 @@ with mlflow.start_run():
     for item in json.loads((inputs / "logged" / "_items.json").read_text()):
         logged = json.loads((inputs / "logged" / item["dir"]).read_text())
         scores = json.loads((inputs / "scores" / item["dir"]).read_text())
-        mlflow.register_model(logged["model"], MODEL, tags={name: str(value) for name, value in scores.items()})
+        tags = {name: str(value) for name, value in scores.items()}
+        tags["windlass.evaluation"] = (inputs / "rows" / item["dir"]).read_text().strip()
+        mlflow.register_model(logged["model"], MODEL, tags=tags)
 
 versions = mlflow.MlflowClient().search_model_versions(f"name = '{MODEL}'")
 print(f"{'version':>7}  {'scored until':<12}  {'window':<13}  {'MAE':>6}  {'naive':>6}")

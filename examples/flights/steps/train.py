@@ -12,6 +12,9 @@ from mlflow.models import infer_signature
 from skl2onnx import to_onnx
 from sklearn.ensemble import HistGradientBoostingRegressor
 
+# As many rows say how the training data is spread as well as all of them.
+REFERENCE_ROWS = 20_000
+
 inputs = Path(os.environ["WINDLASS_INPUTS"])
 outputs = Path(os.environ["WINDLASS_OUTPUTS"])
 parameters = json.loads(Path(os.environ["WINDLASS_PARAMS"]).read_text())
@@ -28,6 +31,10 @@ with mlflow.start_run() as run:
     model = HistGradientBoostingRegressor(random_state=seed).fit(features, label)
     mlflow.log_params({"window": window, "seed": seed})
     mlflow.log_metrics({"rows": len(rows), "trees": model.n_iter_})
+
+    reference = features.sample(min(len(features), REFERENCE_ROWS), random_state=seed)
+    reference.to_parquet("training.parquet", index=False)
+    mlflow.log_artifact("training.parquet")
 
     graph = to_onnx(model, features[:1].to_numpy(), name="flights", target_opset=17)
     signature = infer_signature(features[:100], model.predict(features[:100]).astype("float32"))
