@@ -169,7 +169,7 @@ def test_what_an_alias_names_is_served(served: Served):
     assert place.run("delete", "endpoint/sums").returncode == 0
     until("the endpoint is gone", lambda: served.ask().status_code == 404)
     until("no model server is left", lambda: not served.model_servers())
-    assert not list((place.data / "models").iterdir())
+    until("no files are left", lambda: not list((place.data / "models").iterdir()))
 
 
 def test_what_cannot_be_served_leaves_the_one_before(served: Served):
