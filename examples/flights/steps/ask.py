@@ -5,41 +5,36 @@ Stands in for the users of the model. A request has an id, and its rows carry th
 
 import json
 import os
-import time
 from pathlib import Path
 
+import mlflow
 import pandas
-import requests
-from columns import FEATURES, KEY, encode, local_day
+from columns import KEY, encode, local_day
+from service import ADDRESS, session
 
-ENDPOINT = os.environ["MLFLOW_TRACKING_URI"] + "/endpoints/flights"
-PATIENCE = 60
-
-session = requests.Session()
-session.headers["Authorization"] = "Bearer " + os.environ["MLFLOW_TRACKING_TOKEN"]
+ENDPOINT = f"{ADDRESS}/endpoints/flights"
+client = session()
 
 
 def ask(rows: pandas.DataFrame, request_id: str) -> list[float]:
-    """Returns the predictions for rows; waits while nobody can answer."""
+    """Returns the predictions for rows."""
     # JSON has no NaN: what is missing is null.
     body = json.loads(rows.to_json(orient="split", date_format="iso", date_unit="s", index=False))
-    for _ in range(PATIENCE):
-        answer = session.post(
-            f"{ENDPOINT}/invocations",
-            json={"dataframe_split": body},
-            headers={"X-Request-Id": request_id},
-            timeout=60,
-        )
-        if answer.status_code not in (429, 503):
-            break
-        time.sleep(float(answer.headers.get("Retry-After", 1)))
+    answer = client.post(
+        f"{ENDPOINT}/invocations",
+        json={"dataframe_split": body},
+        headers={"X-Request-Id": request_id},
+        timeout=60,
+    )
     answer.raise_for_status()
     # A row is answered by the outputs of the model, of which there is one.
     return [minutes for row in answer.json()["predictions"] for minutes in row.values()]
 
 
-if session.get(f"{ENDPOINT}/ping", timeout=60).status_code != 200:
-    print("nobody serves the model yet")
+try:
+    mlflow.MlflowClient().get_model_version_by_alias("flights", "champion")
+except mlflow.exceptions.MlflowException as error:
+    print(f"nobody serves the model yet: {error}")
     raise SystemExit
 
 added = json.loads(Path(os.environ["WINDLASS_PARAMS"]).read_text())["added"]

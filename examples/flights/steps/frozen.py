@@ -7,13 +7,11 @@ from pathlib import Path
 import mlflow
 import onnxruntime
 import pandas
-import requests
 from columns import FEATURES, KEY, LABEL, encode
+from service import ADDRESS, session
 
 inputs = Path(os.environ["WINDLASS_INPUTS"])
-session = requests.Session()
-session.headers["Authorization"] = "Bearer " + os.environ["MLFLOW_TRACKING_TOKEN"]
-answer = session.get(os.environ["MLFLOW_TRACKING_URI"] + "/api/v1/monitors/flights-quality", timeout=60)
+answer = session().get(f"{ADDRESS}/api/v1/monitors/flights-quality", timeout=60)
 answer.raise_for_status()
 # A window names the file that brought its labels; where a month came twice, the newer one counts.
 served = {re.search(r"\d{4}-\d{2}", window["window"])[0]: window for window in answer.json()["observations"]}
