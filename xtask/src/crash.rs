@@ -1,7 +1,7 @@
 //! `cargo xtask crash`: kills processes at random moments and demands that the end is as if nothing had happened.
 //!
 //! A shortened copy of the example runs once undisturbed; then again and again, with `kill -9` for the server, for a
-//! shim, for a step, or for all at once, until enough were killed. Each time the canonical export must be the same.
+//! shim, for a step, for a model server, or for all at once, until enough were killed. Each time the canonical export must be the same.
 //! All rounds lie in the same folder, one after the other, so that not even a path differs.
 
 mod prey;

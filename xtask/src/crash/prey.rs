@@ -15,6 +15,8 @@ pub(super) struct Prey {
     pub(super) shims: Vec<u32>,
     /// What the step runners started.
     steps: Vec<u32>,
+    /// The model servers that the server started.
+    models: Vec<u32>,
 }
 
 impl Prey {
@@ -27,7 +29,9 @@ impl Prey {
         };
         let shims: Vec<u32> = all.iter().filter(is_shim).map(|it| it.id).collect();
         let steps = all.iter().filter(|it| shims.contains(&it.parent)).map(|it| it.id).collect();
-        Self { server, shims, steps }
+        let is_model = |it: &&Process| it.parent == server && it.words.iter().any(|word| word == "model-server");
+        let models = all.iter().filter(is_model).map(|it| it.id).collect();
+        Self { server, shims, steps, models }
     }
 }
 
@@ -60,6 +64,8 @@ pub(super) enum Target {
     Shim,
     /// One step.
     Step,
+    /// One model server.
+    Model,
     /// Everything at once, as when a machine loses its power.
     All,
 }
@@ -70,6 +76,7 @@ impl fmt::Display for Target {
             Self::Server => "the server",
             Self::Shim => "a step runner",
             Self::Step => "a step",
+            Self::Model => "a model server",
             Self::All => "everything",
         })
     }
@@ -77,7 +84,7 @@ impl fmt::Display for Target {
 
 impl Target {
     pub(super) fn choose(random: &mut Random) -> Self {
-        [Self::Server, Self::Shim, Self::Step, Self::All][random.below(4)]
+        [Self::Server, Self::Shim, Self::Step, Self::Model, Self::All][random.below(5)]
     }
 
     /// Kills; returns whether there was somebody.
@@ -89,7 +96,10 @@ impl Target {
             Self::Server => vec![prey.server],
             Self::Shim => one(&prey.shims, random),
             Self::Step => one(&prey.steps, random),
-            Self::All => [&[prey.server], prey.shims.as_slice(), prey.steps.as_slice()].concat(),
+            Self::Model => one(&prey.models, random),
+            Self::All => {
+                [&[prey.server], prey.shims.as_slice(), prey.steps.as_slice(), prey.models.as_slice()].concat()
+            }
         };
         if victims.is_empty() {
             return Ok(false);

@@ -160,13 +160,14 @@ impl Deployer for LocalDeployer {
         let socket = inner.tools.sockets.next();
         let socket = socket.map_err(|error| unavailable(&format!("there is no place for a socket: {error}")))?;
         let patience = inner.tools.settings.patience;
-        let server = ModelServer::start(&launch, socket, patience).await.map_err(|failure| match failure {
+        let failed = |failure| match failure {
             StartFailure::Model(why) => ProbeFailure::NotServable(why),
             StartFailure::Machine(why) => ProbeFailure::Unavailable(why),
-        })?;
-        if let Err(why) = warm::warm(&server, &launch.model, patience).await {
+        };
+        let server = ModelServer::start(&launch, socket, patience).await.map_err(failed)?;
+        if let Err(failure) = warm::warm(&server, &launch.model, patience).await {
             server.end().await;
-            return Err(ProbeFailure::NotServable(why));
+            return Err(failed(failure));
         }
         drop(starting);
         let (answer, answered) = oneshot::channel();

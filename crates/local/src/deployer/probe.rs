@@ -17,7 +17,7 @@ use windlass_kinds::Digest;
 use windlass_oci::BlobStore;
 use windlass_scan::read_capped;
 
-use super::server::{Launch, death};
+use super::server::{Launch, death, was_killed};
 
 /// The most of an answer that is read, in bytes: about ten million predictions.
 const ANSWER_CAP: u64 = 256 << 20;
@@ -32,6 +32,10 @@ enum Answer {
     Error { error: String },
 }
 
+/// How often a version is tried whose model server somebody kills. A model that needs more memory than there is dies so
+/// too, each time.
+const TRIES: u32 = 3;
+
 /// Has the model that `launch` names answer the rows of a Parquet file.
 pub(super) async fn probe(
     launch: &Launch,
@@ -39,6 +43,22 @@ pub(super) async fn probe(
     rows: &Path,
     patience: Duration,
 ) -> Result<ProbeAnswer, ProbeFailure> {
+    for _ in 1..TRIES {
+        if let Some(outcome) = probe_once(launch, folder, rows, patience).await.transpose() {
+            return outcome;
+        }
+    }
+    let killed = || ProbeFailure::NotServable(format!("its model server was killed {TRIES} times"));
+    probe_once(launch, folder, rows, patience).await?.ok_or_else(killed)
+}
+
+/// Tries a version; `None` where its model server was killed by somebody.
+async fn probe_once(
+    launch: &Launch,
+    folder: &Path,
+    rows: &Path,
+    patience: Duration,
+) -> Result<Option<ProbeAnswer>, ProbeFailure> {
     let out = folder.join("answer.json");
     let (mut command, log_from) = launch.command().map_err(unavailable)?;
     let mut child = command
@@ -61,9 +81,10 @@ pub(super) async fn probe(
     match read(&out) {
         Ok(Some(Answer::Predictions { predictions })) => {
             let predictions = predictions.into_iter().map(|value| value.unwrap_or(f64::NAN)).collect();
-            Ok(ProbeAnswer { predictions })
+            Ok(Some(ProbeAnswer { predictions }))
         }
         Ok(Some(Answer::Error { error })) => Err(ProbeFailure::NotServable(error)),
+        Ok(None) if was_killed(status) => Ok(None),
         Ok(None) => Err(ProbeFailure::NotServable(death(status, &launch.log, log_from))),
         Err(error) => Err(unavailable(error)),
     }

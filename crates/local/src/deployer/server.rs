@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::Pid;
+use rustix::process::{Pid, Signal};
 use serde::Deserialize;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
@@ -126,6 +126,9 @@ impl ModelServer {
             Ok(Ok(0)) => {
                 let status = timeout(GRACE, child.wait()).await;
                 return failed(match status {
+                    Ok(Ok(status)) if was_killed(status) => {
+                        return Err(StartFailure::Machine(death(status, &launch.log, log_from)));
+                    }
                     Ok(Ok(status)) => death(status, &launch.log, log_from),
                     Ok(Err(_)) | Err(_) => "its model server closed its output".to_owned(),
                 });
@@ -180,6 +183,13 @@ impl ModelServer {
         let _ = self.child.kill().await;
         let _ = fs::remove_file(&self.socket);
     }
+}
+
+/// Returns whether somebody ended a model server, a person or a system short of memory: that says nothing for sure about
+/// the model, and trying again may help.
+pub(super) fn was_killed(status: ExitStatus) -> bool {
+    let asked = [Signal::KILL, Signal::TERM].map(Signal::as_raw);
+    status.signal().is_some_and(|signal| asked.contains(&signal))
 }
 
 /// Returns how a model server died, with the last it said in its log from byte `from` on.

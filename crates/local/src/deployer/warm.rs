@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use windlass_net::SocketError;
 use windlass_scan::read_capped;
 
-use super::server::ModelServer;
+use super::server::{ModelServer, StartFailure};
 
 /// The example that MLflow keeps beside a model, in the form that `/invocations` takes.
 const EXAMPLE: &str = "serving_input_example.json";
@@ -22,18 +22,24 @@ pub(super) async fn ping(server: &ModelServer) -> Result<(), SocketError> {
 }
 
 /// Has a server answer the model's own example, where it has one. An error says why the model cannot be served: where
-/// it cannot answer its own example, it can answer nothing.
-pub(super) async fn warm(server: &ModelServer, model: &Path, patience: Duration) -> Result<(), String> {
+/// it cannot answer its own example, it can answer nothing. One that breaks off was perhaps killed by somebody.
+pub(super) async fn warm(server: &ModelServer, model: &Path, patience: Duration) -> Result<(), StartFailure> {
     let Ok(Some(example)) = example(model) else { return Ok(()) };
     let answer = timeout(patience, server.client().send(request("POST", "/invocations", example.into()))).await;
     match answer {
-        Err(_) => Err(format!("it took more than {} s for its own example", patience.as_secs_f64())),
-        Ok(Err(error)) => Err(format!("it gave no answer to its own example: {}", windlass_control::chain(&error))),
+        Err(_) => {
+            let seconds = patience.as_secs_f64();
+            Err(StartFailure::Model(format!("it took more than {seconds} s for its own example")))
+        }
+        Ok(Err(error)) => {
+            let why = windlass_control::chain(&error);
+            Err(StartFailure::Machine(format!("it gave no answer to its own example: {why}")))
+        }
         // An example in a form that its signature does not know is odd, but harms nobody.
         Ok(Ok(answer)) if !answer.status().is_server_error() => Ok(()),
         Ok(Ok(answer)) => {
             let text: String = String::from_utf8_lossy(answer.body()).chars().take(300).collect();
-            Err(format!("it failed on its own example: {text}"))
+            Err(StartFailure::Model(format!("it failed on its own example: {text}")))
         }
     }
 }

@@ -228,7 +228,8 @@ impl Watch {
         let server = started.map_err(|failure| match failure {
             StartFailure::Model(why) | StartFailure::Machine(why) => why,
         })?;
-        if let Err(why) = warm::warm(&server, &self.launch.model, self.tools.settings.patience).await {
+        let warmed = warm::warm(&server, &self.launch.model, self.tools.settings.patience).await;
+        if let Err(StartFailure::Model(why) | StartFailure::Machine(why)) = warmed {
             server.end().await;
             return Err(why);
         }
