@@ -118,6 +118,11 @@ impl AttemptFolder {
         self.0.join("writes")
     }
 
+    /// Returns where the folder of checkpoints goes that nobody needs any more, to go with the work folder.
+    pub fn checkpoints(&self) -> PathBuf {
+        self.0.join("checkpoints")
+    }
+
     /// Returns `$WINDLASS_PARAMS`.
     pub fn parameters(&self) -> PathBuf {
         self.0.join("params.json")

@@ -16,6 +16,7 @@ mod inputs;
 mod logs;
 mod report;
 mod shim;
+mod spares;
 mod stage;
 mod table;
 
@@ -40,6 +41,7 @@ use windlass_oci::BlobStore;
 use self::{
     files::KnownFiles,
     shim::{Found, Shim},
+    spares::Spares,
     table::{Handle, Table},
 };
 use crate::{
@@ -78,6 +80,7 @@ struct Inner {
     sink: ResultSink,
     host: BTreeMap<String, String>,
     files: KnownFiles,
+    spares: Spares,
     table: Table,
 }
 
@@ -118,7 +121,8 @@ impl LocalExecutor {
         let host = environment::passed_on(host);
         let table = Table::default();
         let files = KnownFiles::default();
-        Ok(Self { inner: Arc::new(Inner { data, binary, blobs, python, sink, host, files, table }) })
+        let spares = Spares::default();
+        Ok(Self { inner: Arc::new(Inner { data, binary, blobs, python, sink, host, files, spares, table }) })
     }
 }
 
@@ -195,9 +199,9 @@ impl Executor for LocalExecutor {
         if self.inner.table.is_known(attempt) {
             return;
         }
-        let folder = self.inner.data.attempt(attempt);
+        let (inner, folder) = (Arc::clone(&self.inner), self.inner.data.attempt(attempt));
         // What cannot be removed now is removed by the next `recover`.
-        let _ = tokio::task::spawn_blocking(move || remove(&folder)).await;
+        let _ = tokio::task::spawn_blocking(move || remove(&folder, Some(&inner.spares))).await;
     }
 }
 
@@ -308,21 +312,27 @@ impl Inner {
                 && !self.table.is_known(&AttemptId::new(name))
                 && matches!(shim::find(&folder), Ok(Found::Ended(_)))
             {
-                let _ = remove(&folder);
+                let _ = remove(&folder, None);
             }
         }
     }
 }
 
-/// Removes a work folder; by rename first, so that no half of one is ever taken for a whole.
-fn remove(folder: &AttemptFolder) -> io::Result<()> {
+/// Removes a work folder, or lets it become a spare; by rename first, so that no half of one is ever taken for a whole.
+fn remove(folder: &AttemptFolder, spares: Option<&Spares>) -> io::Result<()> {
     let path = folder.path();
     let Some(name) = path.file_name() else { return Ok(()) };
     let mut hidden = std::ffi::OsString::from(".");
     hidden.push(name);
     let hidden = path.with_file_name(hidden);
     match fs::rename(path, &hidden) {
-        Ok(()) => fs::remove_dir_all(hidden),
+        Ok(()) => {
+            let hidden = AttemptFolder::new(hidden);
+            if spares.is_some_and(|spares| spares.keep(&hidden)) {
+                return Ok(());
+            }
+            fs::remove_dir_all(hidden.path())
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
     }

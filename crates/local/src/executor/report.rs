@@ -38,7 +38,7 @@ pub(super) async fn report(
                 match collect(inner.blobs.as_ref(), folder, &declared).await {
                     Ok(collected) => {
                         outputs = collected;
-                        clear_checkpoints(inner, &step_run);
+                        clear_checkpoints(inner, folder, &step_run);
                         AttemptEnd::Succeeded
                     }
                     Err(OutputTrouble { reason, is_retryable }) => failed(reason, is_retryable),
@@ -82,12 +82,12 @@ fn promised<'a>(folder: &AttemptFolder, job: Option<&'a Job>) -> Result<Promised
 }
 
 /// A step that succeeded has no use for its checkpoints any more; one that will be tried again has.
-fn clear_checkpoints(inner: &Inner, step_run: &str) {
-    let folder = inner.data.checkpoints(step_run);
-    // Most steps leave none, and an empty folder goes at once.
-    let removed = fs::remove_dir(&folder).or_else(|error| match error.kind() {
+fn clear_checkpoints(inner: &Inner, folder: &AttemptFolder, step_run: &str) {
+    let checkpoints = inner.data.checkpoints(step_run);
+    // They go with the work folder, which may be used again.
+    let removed = fs::rename(&checkpoints, folder.checkpoints()).or_else(|error| match error.kind() {
         io::ErrorKind::NotFound => Ok(()),
-        _ => fs::remove_dir_all(&folder),
+        _ => fs::remove_dir_all(&checkpoints),
     });
     if let Err(error) = removed {
         tracing::warn!(step_run, %error, "failed to remove checkpoints");

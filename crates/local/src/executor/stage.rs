@@ -53,7 +53,8 @@ pub(super) fn boot() -> &'static str {
 pub(super) async fn stage(inner: &Inner, job: &Job, folder: &AttemptFolder) -> Result<Shim, StepEnd> {
     let log = inner.data.log(&job.attempt);
     let checkpoints = inner.data.checkpoints(&job.step_run);
-    lay_out(job, folder, &log, &checkpoints).map_err(|error| failed("the work folder could not be made", &error))?;
+    lay_out(inner, job, folder, &log, &checkpoints)
+        .map_err(|error| failed("the work folder could not be made", &error))?;
     if let Some(code) = &job.code {
         content::place(&inner.blobs, code, &folder.code(), "the code of the pipeline").await?;
     }
@@ -70,15 +71,17 @@ pub(super) async fn stage(inner: &Inner, job: &Job, folder: &AttemptFolder) -> R
         }
     };
     let handed_over = describe(inner, job, folder, &log, &checkpoints, python.as_deref())?;
-    write_job(folder, &handed_over).map_err(|error| failed("the job could not be written", &error))?;
+    serde_json::to_vec(&handed_over)
+        .map_err(io::Error::from)
+        .and_then(|bytes| write_file(&folder.job(), &bytes))
+        .map_err(|error| failed("the job could not be written", &error))?;
     Shim::start(&inner.binary, &job.attempt, folder, &log)
         .map_err(|error| failed("the step runner could not be started", &error))
 }
 
-/// Writes the job, not by rename: nobody reads it before its shim starts.
-fn write_job(folder: &AttemptFolder, job: &HandedOver) -> io::Result<()> {
-    let bytes = serde_json::to_vec(job)?;
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(folder.job())?.write_all(&bytes)
+/// Writes a file of a work folder, not by rename: nobody reads it before its shim starts.
+fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?.write_all(bytes)
 }
 
 /// Returns that an attempt was asked to end before it began, after leaving a note of whose wish it was.
@@ -125,12 +128,20 @@ pub(super) fn failed(what: &str, error: &dyn std::error::Error) -> StepEnd {
     StepEnd::NotStarted { reason: format!("{what}: {}", windlass_control::chain(error)), retryable: true }
 }
 
-fn lay_out(job: &Job, folder: &AttemptFolder, log: &Path, checkpoints: &Path) -> io::Result<()> {
-    private_folder(folder.path())?;
+fn lay_out(inner: &Inner, job: &Job, folder: &AttemptFolder, log: &Path, checkpoints: &Path) -> io::Result<()> {
+    let used_before = inner.spares.take(folder);
+    if !used_before {
+        private_folder(folder.path())?;
+    }
     // After the work folder: a log without one means an attempt that is over (see `start`).
     OpenOptions::new().create(true).append(true).mode(0o600).open(log)?;
-    for part in [folder.code(), folder.outputs()] {
-        fs::create_dir(part)?;
+    if !used_before {
+        private_folder(&folder.code())?;
+        private_folder(&folder.outputs())?;
+    }
+    // It fails where there is none, or where an attempt before left checkpoints: those stay.
+    if fs::rename(folder.checkpoints(), checkpoints).is_err() {
+        private_folder(checkpoints)?;
     }
     // Making and removing files is most of what a short step costs: what can hold nothing is left out.
     if !job.inputs.is_empty() {
@@ -139,8 +150,7 @@ fn lay_out(job: &Job, folder: &AttemptFolder, log: &Path, checkpoints: &Path) ->
     if !job.writes.is_empty() {
         fs::create_dir(folder.writes())?;
     }
-    private_folder(checkpoints)?;
-    fs::write(folder.parameters(), serde_json::to_vec(&job.parameters)?)?;
+    write_file(&folder.parameters(), &serde_json::to_vec(&job.parameters)?)?;
     for (name, target) in &job.writes {
         fs::create_dir_all(target)?;
         std::os::unix::fs::symlink(target, folder.writes().join(name.as_str()))?;
