@@ -4,6 +4,7 @@
 //! stops here. This crate does not know Kubernetes, processes, or how anything is decided.
 
 mod auth;
+mod doors;
 mod endpoint_door;
 mod error;
 mod mlflow;

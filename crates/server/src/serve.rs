@@ -5,7 +5,7 @@ use std::{future::Future, net::SocketAddr};
 use axum::{Router, extract::DefaultBodyLimit, middleware};
 use tokio::net::TcpListener;
 
-use crate::{AppState, auth, mlflow, native, page};
+use crate::{AppState, auth, doors::Doors, mlflow, native, page};
 
 /// Why the server cannot serve.
 #[derive(Debug, thiserror::Error)]
@@ -49,24 +49,14 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
     let streams = state.streams.clone();
-    axum::serve(tokio_nodelay(listener), router(state).merge(beside))
-        .with_graceful_shutdown(async move {
-            shutdown.await;
-            // Pages that follow what happens would hold us up.
-            streams.end();
-        })
-        .await
-        .map_err(ServeError::Serve)
-}
-
-/// Answers leave at once: a client on a kept connection never waits for Nagle's algorithm.
-fn tokio_nodelay(
-    listener: TcpListener,
-) -> axum::serve::TapIo<TcpListener, impl FnMut(&mut tokio::net::TcpStream) + Send + 'static> {
-    use axum::serve::ListenerExt;
-    listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!("TCP_NODELAY was not set: {error}");
-        }
-    })
+    let listener = listener.into_std().map_err(ServeError::Serve)?;
+    let mut doors = Doors::open(&listener, &router(state).merge(beside)).map_err(ServeError::Serve)?;
+    drop(listener);
+    tokio::select! {
+        () = shutdown => {}
+        error = doors.broken() => return Err(ServeError::Serve(error)),
+    }
+    // Pages that follow what happens would hold us up.
+    streams.end();
+    doors.close().await.map_err(ServeError::Serve)
 }

@@ -105,7 +105,7 @@ impl Store {
     {
         match &self.engine {
             Engine::Sqlite(store) => store.write(work).await,
-            Engine::Postgres(store) => store.write(work).await,
+            Engine::Postgres(store) => store.write(work).get().await,
         }
     }
 
@@ -117,7 +117,7 @@ impl Store {
     {
         match &self.engine {
             Engine::Sqlite(store) => store.read(work).await,
-            Engine::Postgres(store) => store.read(work).await,
+            Engine::Postgres(store) => store.read(work).get().await,
         }
     }
 
@@ -133,7 +133,7 @@ impl Store {
     {
         match &self.engine {
             Engine::Sqlite(store) => store.read_one(work).await,
-            Engine::Postgres(store) => store.read_one(work).await,
+            Engine::Postgres(store) => store.read_one(work).get().await,
         }
     }
 
@@ -143,5 +143,22 @@ impl Store {
             Engine::Sqlite(store) => store.close().await,
             Engine::Postgres(store) => store.close().await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever waits for the store carries its futures along, through every layer around it.
+    #[test]
+    fn futures_are_small() {
+        fn check<F: Future, Work>(_: impl Fn(&'static Store, Work) -> F) {
+            assert!(size_of::<F>() <= 512, "{} bytes", size_of::<F>());
+        }
+        type Work = for<'t> fn(&'t mut Tx) -> BoxFuture<'t, Result<u8, StoreError>>;
+        check(Store::write::<u8, Work>);
+        check(Store::read::<u8, Work>);
+        check(Store::read_one::<u8, Work>);
     }
 }

@@ -52,7 +52,8 @@ pub(crate) fn sqlite(connection: &mut SqliteConnection) -> Result<(), StoreError
     connection.batch(TABLE)?;
     for migration in missing(newest(connection)?)? {
         connection.batch(migration.sql)?;
-        connection.execute(APPLIED, &args![migration.number, migration.name])?;
+        let args = args![migration.number, migration.name];
+        connection.execute(APPLIED, &args)?;
     }
     connection.batch("COMMIT")
 }
@@ -63,8 +64,8 @@ pub(crate) fn is_current(connection: &mut SqliteConnection) -> Result<bool, Stor
 }
 
 fn newest(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
-    let rows = connection.rows(NEWEST, &[])?.into_iter().map(Row::Sqlite);
-    rows.last().map_or(Ok(0), |row| row.int(0))
+    let mut rows = connection.rows(NEWEST, &[])?.into_iter().map(Row::Sqlite);
+    rows.next_back().map_or(Ok(0), |row| row.int(0))
 }
 
 /// Applies what is missing, within the caller's transaction; servers that start together take turns.

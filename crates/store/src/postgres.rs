@@ -7,6 +7,7 @@ use sqlx::{
     ConnectOptions as _, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
+use tokio::{runtime::Handle, task::JoinHandle};
 
 use crate::{
     StoreError, Tx, migrate,
@@ -23,6 +24,9 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub(crate) struct PostgresStore {
     pool: PgPool,
+    /// Where the store was opened. A connection lives on the runtime that made it, and callers come from others too,
+    /// which may end before.
+    runtime: Handle,
 }
 
 impl PostgresStore {
@@ -40,17 +44,17 @@ impl PostgresStore {
         let mut transaction = pool.begin().await?;
         migrate::postgres(&mut transaction).await?;
         transaction.commit().await?;
-        Ok(Self { pool })
+        Ok(Self { pool, runtime: Handle::current() })
     }
 
-    pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    /// Runs `work` as a task, so that a caller that goes away does not withdraw a write half-way.
+    pub(crate) fn write<T, F>(&self, work: F) -> Answer<T>
     where
         T: Send + 'static,
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + Sync + 'static,
     {
         let pool = self.pool.clone();
-        // On a task of its own, so that a caller that goes away does not withdraw a write half-way.
-        let task = tokio::spawn(async move {
+        self.answer(async move {
             let mut tries = 0;
             loop {
                 tries += 1;
@@ -62,37 +66,62 @@ impl PostgresStore {
                 debug_assert!(again);
                 tokio::time::sleep(pause(tries)).await;
             }
-        });
-        match task.await {
-            Ok(answer) => answer,
-            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            Err(_) => Err(StoreError::Closed),
-        }
+        })
     }
 
-    pub(crate) async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
+    pub(crate) fn read<T, F>(&self, work: F) -> Answer<T>
     where
-        F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>>,
+        T: Send + 'static,
+        F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + Sync + 'static,
     {
-        let transaction = self.pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
-        let mut tx = Tx { connection: Connection::Postgres(transaction), scope: Scope::Transaction };
-        let answer = work(&mut tx).await?;
-        finish(tx).await?;
-        Ok(answer)
+        let pool = self.pool.clone();
+        self.answer(async move {
+            let transaction = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+            let mut tx = Tx { connection: Connection::Postgres(transaction), scope: Scope::Transaction };
+            let answer = work(&mut tx).await?;
+            finish(tx).await?;
+            Ok(answer)
+        })
     }
 
     /// As [`PostgresStore::read`] for one statement: one round trip instead of three.
-    pub(crate) async fn read_one<T, F>(&self, work: F) -> Result<T, StoreError>
+    pub(crate) fn read_one<T, F>(&self, work: F) -> Answer<T>
     where
-        F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>>,
+        T: Send + 'static,
+        F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + Sync + 'static,
     {
-        let connection = self.pool.acquire().await?;
-        let mut tx = Tx { connection: Connection::PostgresOne(connection), scope: Scope::One { spent: false } };
-        work(&mut tx).await
+        let pool = self.pool.clone();
+        self.answer(async move {
+            let connection = pool.acquire().await?;
+            let mut tx = Tx { connection: Connection::PostgresOne(connection), scope: Scope::One { spent: false } };
+            work(&mut tx).await
+        })
+    }
+
+    /// Hands `work` to the runtime that has the connections. Not a part of an async function: the states of a connection
+    /// being made take 100 kB, which every future around them would carry along, on SQLite too.
+    fn answer<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+    ) -> Answer<T> {
+        Answer(self.runtime.spawn(work))
     }
 
     pub(crate) async fn close(&self) {
         self.pool.close().await;
+    }
+}
+
+/// What a task will answer.
+pub(crate) struct Answer<T>(JoinHandle<Result<T, StoreError>>);
+
+impl<T> Answer<T> {
+    pub(crate) async fn get(self) -> Result<T, StoreError> {
+        match self.0.await {
+            Ok(answer) => answer,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => Err(StoreError::Closed),
+        }
     }
 }
 

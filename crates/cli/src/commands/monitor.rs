@@ -80,11 +80,9 @@ mod tests {
 
     #[test]
     fn a_series_is_drawn() {
-        for (values, expected) in [
-            (vec![Some(1.0), Some(2.0), Some(8.0)], "▁▂█"),
-            (vec![Some(1.0), None, Some(1.0)], "▄·▄"),
-            (vec![], ""),
-        ] {
+        for (values, expected) in
+            [(vec![Some(1.0), Some(2.0), Some(8.0)], "▁▂█"), (vec![Some(1.0), None, Some(1.0)], "▄·▄"), (vec![], "")]
+        {
             assert_eq!(sparkline(&values), expected);
         }
     }

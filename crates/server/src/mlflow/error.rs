@@ -1,5 +1,7 @@
 //! Refusals in MLflow's words: `{"error_code", "message"}`. Clients match on both.
 
+use std::fmt;
+
 use axum::{
     Json,
     http::StatusCode,
@@ -40,12 +42,12 @@ impl Error {
     }
 
     /// A parameter is missing.
-    pub(crate) fn required(parameter: &str) -> Self {
+    pub(crate) fn required(parameter: impl fmt::Display) -> Self {
         Self::invalid(format!("Missing value for required parameter '{parameter}'. {SEE}"))
     }
 
     /// A parameter has a value of the wrong type: `shown` is the value as JSON, `kind` its type in Python's words.
-    pub(crate) fn mistyped(parameter: &str, shown: &str, kind: &str) -> Self {
+    pub(crate) fn mistyped(parameter: impl fmt::Display, shown: &str, kind: &str) -> Self {
         Self::invalid(format!(
             "Invalid value {shown} for parameter '{parameter}' supplied:  Hint: Value was of type '{kind}'. {SEE}"
         ))

@@ -11,7 +11,7 @@ use super::{
     error::{Error, Result},
     runs::run_of,
     show::{Empty, RUN_NAME},
-    wire::{Batch, Body, Field, List, Pair, pairs},
+    wire::{Batch, Body, Field, List, Pair, Place, pairs},
 };
 
 #[derive(Deserialize)]
@@ -57,17 +57,16 @@ pub(super) struct PointBody {
 }
 
 impl PointBody {
-    /// Returns the point; `prefix` says where it stands: `` or `metrics[3].`.
-    fn point(self, prefix: &str) -> Result<MetricPoint> {
-        let name = |field: &str| format!("{prefix}{field}");
-        let filled = |field: Field<String>, called: &str| {
-            field.optional(&name(called)).map(|text| text.filter(|text| !text.is_empty()))
+    /// Returns the point; `at` says where its parameters stand.
+    fn point(self, at: impl Fn(&'static str) -> Place) -> Result<MetricPoint> {
+        let filled = |field: Field<String>, name: &'static str| {
+            field.optional(at(name)).map(|text| text.filter(|text| !text.is_empty()))
         };
         let point = MetricPoint {
-            key: self.key.text(&name("key"))?,
-            value: self.value.required(&name("value"))?,
-            timestamp_ms: self.timestamp.required(&name("timestamp"))?,
-            step: self.step.optional(&name("step"))?.unwrap_or(0),
+            key: self.key.text(at("key"))?,
+            value: self.value.required(at("value"))?,
+            timestamp_ms: self.timestamp.required(at("timestamp"))?,
+            step: self.step.optional(at("step"))?.unwrap_or(0),
             model_id: filled(self.model_id, "model_id")?.map(LoggedModelId::new),
             dataset_name: filled(self.dataset_name, "dataset_name")?,
             dataset_digest: filled(self.dataset_digest, "dataset_digest")?,
@@ -80,7 +79,7 @@ impl PointBody {
 pub(super) async fn metric(door: Door, Body(body): Body<MetricBody>) -> Result<Json<Empty>> {
     let MetricBody { run_id, run_uuid, key, value, timestamp, step, model_id, dataset_name, dataset_digest } = body;
     let run = run_of(run_id, run_uuid)?;
-    let point = PointBody { key, value, timestamp, step, model_id, dataset_name, dataset_digest }.point("")?;
+    let point = PointBody { key, value, timestamp, step, model_id, dataset_name, dataset_digest }.point(Place::Top)?;
     door.may_write(&run).await?;
     door.write((door.project().clone(), run, point), |tx, a| {
         Box::pin(async move { tx.log_metrics(&a.0, &a.1, std::slice::from_ref(&a.2)).await })
@@ -182,7 +181,7 @@ pub(super) async fn batch(door: Door, Batch(body): Batch<BatchBody>) -> Result<J
     let metrics = metrics
         .into_iter()
         .enumerate()
-        .map(|(place, point)| point.point(&format!("metrics[{place}].")))
+        .map(|(place, point)| point.point(|name| Place::Item("metrics", place, name)))
         .collect::<Result<Vec<_>>>()?;
     let params = pairs(body.params, "params")?;
     at_most("params", params.len(), check::PAIRS_MAX)?;

@@ -31,12 +31,12 @@ pub(super) enum Field<T> {
 
 impl<T> Field<T> {
     /// Returns the value; an absent one is a mistake.
-    pub(super) fn required(self, name: &str) -> Result<T> {
+    pub(super) fn required(self, name: impl fmt::Display + Copy) -> Result<T> {
         self.optional(name)?.ok_or_else(|| Error::required(name))
     }
 
     /// Returns the value, if there is one.
-    pub(super) fn optional(self, name: &str) -> Result<Option<T>> {
+    pub(super) fn optional(self, name: impl fmt::Display) -> Result<Option<T>> {
         match self {
             Self::Absent => Ok(None),
             Self::Is(value) => Ok(Some(value)),
@@ -47,7 +47,7 @@ impl<T> Field<T> {
 
 impl Field<String> {
     /// Returns the text; an absent or empty one is a mistake.
-    pub(super) fn text(self, name: &str) -> Result<String> {
+    pub(super) fn text(self, name: impl fmt::Display + Copy) -> Result<String> {
         match self.optional(name)? {
             Some(text) if !text.is_empty() => Ok(text),
             _ => Err(Error::required(name)),
@@ -283,12 +283,30 @@ pub(super) struct Pair {
     pub(super) value: Field<String>,
 }
 
+/// Where a parameter stands in a body: put into words only when something is wrong with it.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Place {
+    /// At the top.
+    Top(&'static str),
+    /// In an item of a list: the list, the item's place, the parameter.
+    Item(&'static str, usize, &'static str),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Top(name) => f.write_str(name),
+            Self::Item(list, place, name) => write!(f, "{list}[{place}].{name}"),
+        }
+    }
+}
+
 /// Returns the pairs of a list: a value that is missing or no text is the empty one, as MLflow has it.
-pub(super) fn pairs(list: List<Pair>, name: &str) -> Result<Vec<(String, String)>> {
+pub(super) fn pairs(list: List<Pair>, name: &'static str) -> Result<Vec<(String, String)>> {
     let pairs = list.items(name)?.into_iter().enumerate();
     pairs
         .map(|(place, pair)| {
-            let key = pair.key.text(&format!("{name}[{place}].key"))?;
+            let key = pair.key.text(Place::Item(name, place, "key"))?;
             let value = match pair.value {
                 Field::Is(value) => value,
                 Field::Absent | Field::Mistyped(..) => String::new(),

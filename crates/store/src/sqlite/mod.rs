@@ -44,7 +44,8 @@ impl SqliteStore {
         })
         .await?;
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let writer = Writer::start(connection, queue).map_err(|source| StoreError::Open { path: path.into(), source })?;
+        let writer =
+            Writer::start(connection, queue).map_err(|source| StoreError::Open { path: path.into(), source })?;
         Ok(Self { readers: Readers::new(path, Access::Read), jobs, writer: Arc::new(Mutex::new(Some(writer))) })
     }
 
@@ -103,7 +104,9 @@ impl SqliteStore {
 }
 
 /// Runs what waits for the disk on a thread that may.
-async fn wait<T: Send + 'static>(work: impl FnOnce() -> Result<T, StoreError> + Send + 'static) -> Result<T, StoreError> {
+async fn wait<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
     match tokio::task::spawn_blocking(work).await {
         Ok(answer) => answer,
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),

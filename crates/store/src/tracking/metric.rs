@@ -3,9 +3,8 @@
 //! One point costs two statements: the insertion, which at the same time makes sure that the run may be written to, and
 //! the upkeep of the metric's last point. The same point twice is one point, so a client may repeat a request.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::LazyLock};
 
-use sqlx::AssertSqlSafe;
 use windlass_kinds::{LoggedModelId, Name, RunId, record::MetricPoint};
 
 use crate::{
@@ -58,6 +57,27 @@ pub(super) fn point_of(row: &Row, at: usize) -> Result<MetricPoint, StoreError> 
     })
 }
 
+/// The two statements of a chunk, by its size's place in [`CHUNKS`]; made once.
+static STATEMENTS: LazyLock<[Statements; CHUNKS.len()]> = LazyLock::new(|| CHUNKS.map(Statements::new));
+
+struct Statements {
+    points: String,
+    latest: String,
+}
+
+impl Statements {
+    fn new(rows: usize) -> Self {
+        let values = values(rows);
+        Self {
+            points: format!(
+                "INSERT INTO metric_point ({COLUMNS}) VALUES {values}
+                 ON CONFLICT (run, key, step, at_ms, value, nan) DO NOTHING"
+            ),
+            latest: format!("INSERT INTO metric_latest ({COLUMNS}) VALUES {values} {LATER}"),
+        }
+    }
+}
+
 fn values(rows: usize) -> String {
     let mut text = String::with_capacity(rows * 48);
     for row in 0..rows {
@@ -106,15 +126,10 @@ impl Tx {
     }
 
     async fn metric_points_put(&mut self, run: &RunId, points: &[MetricPoint]) -> Result<(), StoreError> {
-        for chunk in chunks(points) {
+        for (chunk, statements) in chunks(points) {
             let mut args = Vec::with_capacity(chunk.len() * 9);
             chunk.iter().for_each(|point| point_args(run, point, &mut args));
-            let values = values(chunk.len());
-            let sql = format!(
-                "INSERT INTO metric_point ({COLUMNS}) VALUES {values}
-                 ON CONFLICT (run, key, step, at_ms, value, nan) DO NOTHING"
-            );
-            self.execute(AssertSqlSafe(sql), args).await?;
+            self.execute(statements.points.as_str(), args).await?;
         }
         // One statement may touch a metric's last point once only.
         let mut last: BTreeMap<&str, &MetricPoint> = BTreeMap::new();
@@ -132,12 +147,10 @@ impl Tx {
     }
 
     async fn metric_latest_put(&mut self, run: &RunId, points: &[&MetricPoint]) -> Result<(), StoreError> {
-        for chunk in chunks(points) {
+        for (chunk, statements) in chunks(points) {
             let mut args = Vec::with_capacity(chunk.len() * 9);
             chunk.iter().for_each(|point| point_args(run, point, &mut args));
-            let values = values(chunk.len());
-            let sql = format!("INSERT INTO metric_latest ({COLUMNS}) VALUES {values} {LATER}");
-            self.execute(AssertSqlSafe(sql), args).await?;
+            self.execute(statements.latest.as_str(), args).await?;
         }
         Ok(())
     }
@@ -216,13 +229,13 @@ impl Tx {
     }
 }
 
-/// Cuts a list into pieces of the sizes in [`CHUNKS`].
-fn chunks<T>(mut items: &[T]) -> impl Iterator<Item = &[T]> {
+/// Cuts a list into pieces of the sizes in [`CHUNKS`], each with its statements.
+fn chunks<T>(mut items: &[T]) -> impl Iterator<Item = (&[T], &'static Statements)> {
     std::iter::from_fn(move || {
-        let size = CHUNKS.into_iter().find(|size| *size <= items.len())?;
-        let (chunk, rest) = items.split_at(size);
+        let place = CHUNKS.iter().position(|size| *size <= items.len())?;
+        let (chunk, rest) = items.split_at(CHUNKS[place]);
         items = rest;
-        Some(chunk)
+        Some((chunk, &STATEMENTS[place]))
     })
 }
 
@@ -234,9 +247,9 @@ mod tests {
     fn chunks_cover_everything_in_order() {
         for length in [0, 1, 7, 8, 9, 63, 64, 65, 1000] {
             let items: Vec<usize> = (0..length).collect();
-            let seen: Vec<usize> = chunks(&items).flatten().copied().collect();
+            let seen: Vec<usize> = chunks(&items).flat_map(|(chunk, _)| chunk).copied().collect();
             assert_eq!(seen, items);
-            assert!(chunks(&items).all(|chunk| CHUNKS.contains(&chunk.len())));
+            assert!(chunks(&items).all(|(chunk, _)| CHUNKS.contains(&chunk.len())));
         }
     }
 
