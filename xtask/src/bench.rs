@@ -170,11 +170,16 @@ fn address(file: &Path, pid: u32) -> Option<String> {
 
 /// Returns whether an address answers `/health`.
 fn answers(address: &str) -> bool {
+    answers_at(address, "/health")
+}
+
+/// Returns whether an address answers a path.
+fn answers_at(address: &str, path: &str) -> bool {
     use std::io::{Read as _, Write as _};
     let attempt = || {
         let mut stream = std::net::TcpStream::connect(address)?;
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-        write!(stream, "GET /health HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
         Ok::<bool, std::io::Error>(answer.starts_with("HTTP/1.1 200"))
