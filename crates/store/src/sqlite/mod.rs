@@ -11,7 +11,10 @@ mod writer;
 use std::{
     io::ErrorKind,
     path::Path,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use futures_util::future::BoxFuture;
@@ -114,11 +117,16 @@ async fn wait<T: Send + 'static>(
     }
 }
 
+/// Counts probes of this process.
+static PROBES: AtomicU64 = AtomicU64::new(0);
+
 /// Makes the folder and finds out early whether files can be written in it, in clearer words than SQLite's.
 fn prepare_folder(path: &Path) -> Result<(), StoreError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut probe = path.as_os_str().to_owned();
-    probe.push(format!(".probe-{}", std::process::id()));
+    // Several may be opened at once, by one process too: each has a probe of its own.
+    let number = PROBES.fetch_add(1, Ordering::Relaxed);
+    probe.push(format!(".probe-{}-{number}", std::process::id()));
     std::fs::create_dir_all(folder)
         .and_then(|()| std::fs::write(&probe, b"windlass"))
         .and_then(|()| std::fs::remove_file(&probe))
