@@ -38,7 +38,8 @@ for file in sorted((inputs / "arrivals").glob("*.parquet"))[2:]:
         }
     )
 
-table = pandas.DataFrame(report).set_index("month")
+columns = ["month", "frozen", "served", "version", "started"]
+table = pandas.DataFrame(report, columns=columns).set_index("month")
 with mlflow.start_run():
     table.to_csv("report.csv")
     mlflow.log_artifact("report.csv")
