@@ -89,6 +89,8 @@ class Served:
         self.session = requests.Session()
         self.session.headers["Authorization"] = f"Bearer {place.token}"
         mlflow.set_tracking_uri(address)
+        # The client remembers an experiment of another server, which tests before this one may have set.
+        mlflow.set_experiment("serving")
         self.client = mlflow.MlflowClient()
 
     def ask(self, session: requests.Session | None = None) -> requests.Response:
