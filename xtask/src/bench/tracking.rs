@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::process::CommandExt as _,
     path::Path,
     process::{Command, Stdio},
     time::{Duration, Instant},
@@ -25,7 +26,7 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<Line>> {
     let token = fs::read_to_string(data.join("token"))?;
     let own = cost(&python, &serving, CALLS, Some(token.trim()))?;
     drop(serving);
-    let peer = cost(&python, &mlflow(&python, &bench.fresh("mlflow")?)?, PEER_CALLS, None)?;
+    let peer = cost(&python, &mlflow(&python, &bench.fresh("mlflow")?)?.0, PEER_CALLS, None)?;
     println!("log_metric: {own:.3} ms here, {peer:.3} ms by mlflow server");
     Ok(vec![Line::times("less processor per log_metric than mlflow", peer / own, 50.0)])
 }
@@ -48,19 +49,31 @@ fn cost(python: &Path, serving: &Serving, calls: u32, token: Option<&str>) -> Re
     Ok(spent.as_secs_f64() * 1000.0 / f64::from(calls))
 }
 
-fn mlflow(python: &Path, folder: &Path) -> Result<Serving> {
+/// The peer, with the workers that it starts and that would outlive it.
+struct Peer(Serving);
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let group = format!("kill -9 -- -{} 2>/dev/null; true", self.0.child.id());
+        // As for our own server: nothing of it is wanted any more.
+        let _ = shell::read(Command::new("sh").args(["-c", &group]));
+    }
+}
+
+fn mlflow(python: &Path, folder: &Path) -> Result<Peer> {
     let address = "127.0.0.1:7071".to_owned();
     let log = fs::File::create(folder.join("server.log"))?;
     let mut command = Command::new(python);
     command.args(["-m", "mlflow", "server", "--workers", "1", "--host", "127.0.0.1", "--port", "7071"]);
     command.args(["--backend-store-uri", "sqlite:///mlflow.db", "--artifacts-destination", "artifacts"]);
     command.current_dir(folder).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-    let mut serving = Serving { child: command.spawn()?, address };
+    command.process_group(0);
+    let mut peer = Peer(Serving { child: command.spawn()?, address });
     let begun = Instant::now();
-    while !answers(&serving.address) {
-        ensure!(serving.child.try_wait()?.is_none(), "mlflow server ended; see {}/server.log", folder.display());
+    while !answers(&peer.0.address) {
+        ensure!(peer.0.child.try_wait()?.is_none(), "mlflow server ended; see {}/server.log", folder.display());
         ensure!(begun.elapsed() < Duration::from_secs(120), "mlflow server does not answer");
         shell::pause(Duration::from_millis(100));
     }
-    Ok(serving)
+    Ok(peer)
 }
