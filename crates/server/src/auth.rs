@@ -174,7 +174,8 @@ async fn principal(state: &AppState, headers: &HeaderMap) -> Result<Principal, A
 
 async fn token_principal(state: &AppState, hash: [u8; 32]) -> Result<Option<Principal>, ApiError> {
     let now = state.control.clock().now();
-    let found = state.control.store().read(move |tx| Box::pin(async move { tx.token_by_hash(&hash).await })).await?;
+    let found =
+        state.control.store().read_one(move |tx| Box::pin(async move { tx.token_by_hash(&hash).await })).await?;
     let Some(found) = found else { return Ok(None) };
     let over = found.revoked_at.is_some() || found.expires_at.is_some_and(|at| at <= now);
     if over {

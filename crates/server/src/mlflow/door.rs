@@ -81,8 +81,8 @@ impl Door {
 
     /// Returns a run of the caller's project.
     pub(super) async fn run(&self, run: &RunId) -> Result<Run> {
-        self.read((self.project().clone(), run.clone()), |tx, a| Box::pin(async move { tx.run_find(&a.0, &a.1).await }))
-            .await
+        let args = (self.project().clone(), run.clone());
+        self.read_one(args, |tx, a| Box::pin(async move { tx.run_find(&a.0, &a.1).await })).await
     }
 
     /// Points an alias at a version, if the gate before it lets it.
@@ -131,5 +131,16 @@ impl Door {
     {
         let args = Arc::new(args);
         Ok(self.state.control.store().read(move |tx| work(tx, Arc::clone(&args))).await?)
+    }
+
+    /// Runs a read that is one statement; see [`windlass_store::Store::read_one`].
+    pub(super) async fn read_one<A, T, F>(&self, args: A, work: F) -> Result<T>
+    where
+        A: Send + Sync + 'static,
+        T: Send + 'static,
+        F: for<'t> Fn(&'t mut Tx, Arc<A>) -> BoxFuture<'t, std::result::Result<T, StoreError>> + Send + Sync + 'static,
+    {
+        let args = Arc::new(args);
+        Ok(self.state.control.store().read_one(move |tx| work(tx, Arc::clone(&args))).await?)
     }
 }

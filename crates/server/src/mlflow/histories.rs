@@ -38,7 +38,7 @@ pub(super) async fn read(door: Door, query: Query) -> Result<Json<Points>> {
     let size = check::page_size(query.integer("max_results")?, PAGE, PAGE)?;
     let offset = page::offset(query.get("page_token"))?;
     let mut points = door
-        .read((door.project().clone(), run, key, offset, size + 1), |tx, a| {
+        .read_one((door.project().clone(), run, key, offset, size + 1), |tx, a| {
             Box::pin(async move { tx.metric_history(&a.0, &a.1, &a.2, a.3, a.4).await })
         })
         .await?;
