@@ -26,12 +26,13 @@ const LOCATION_MAX: u64 = 4096;
 /// The most files that weights may lie in.
 const LOCATIONS_MAX: usize = 10_000;
 
-/// Checks that `model` is built as ONNX files are and takes weights only from files in its own folder.
+/// Checks that `model` is built as ONNX files are and takes weights only from files in its own folder, and returns how
+/// many bytes it and they have together.
 ///
 /// # Errors
 /// [`InferError::Corrupt`] for what is no ONNX file, [`InferError::ExternalData`] for a path that is absolute, leaves
 /// the folder, by a link too, or names nothing.
-pub fn check(model: &Path) -> Result<(), InferError> {
+pub fn check(model: &Path) -> Result<u64, InferError> {
     let read = |source| InferError::Read { path: model.to_owned(), source };
     let file = File::open(model).map_err(read)?;
     let length = file.metadata().map_err(read)?.len();
@@ -40,13 +41,15 @@ pub fn check(model: &Path) -> Result<(), InferError> {
         _ => read(error),
     })?;
     let folder = model.parent().unwrap_or(Path::new(""));
+    let mut size = length;
     for location in locations {
         if let Some(problem) = problem_of(folder, &location) {
             let location = location.chars().take(120).flat_map(char::escape_debug).collect();
             return Err(InferError::ExternalData { location, problem });
         }
+        size = size.saturating_add(fs::metadata(folder.join(&location)).map_err(read)?.len());
     }
-    Ok(())
+    Ok(size)
 }
 
 /// Returns what is wrong with a file of weights, if anything.
@@ -304,7 +307,7 @@ mod tests {
             let model = folder.join("model.onnx");
             fs::write(&model, nested(&[7, 5], tensor(location))).unwrap();
             match (check(&model), problem) {
-                (Ok(()), None) => {}
+                (Ok(size), None) => assert_eq!(size, fs::metadata(&model).unwrap().len() + 1),
                 (Err(InferError::ExternalData { problem: given, .. }), Some(problem)) => assert_eq!(given, problem),
                 (other, _) => panic!("{location}: {other:?}"),
             }

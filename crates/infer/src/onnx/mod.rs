@@ -3,47 +3,59 @@
 //! The library is not part of the binary: [`Library::load`] takes it from where the model's own environment has it, so
 //! that a model is answered for by the version that it was made with. Before onnxruntime opens a file, [`check`] looks
 //! for weights that lie elsewhere. Models run on the CPU.
+//!
+//! The binding lets one run at a time use what onnxruntime calls a session, and says why: not all of onnxruntime is safe
+//! to enter twice. So a [`Session`] here opens as many of those as are needed at once, each with weights of its own.
 
 mod external;
 mod library;
+mod pool;
 mod value;
 
-use std::{
-    path::Path,
-    sync::{Mutex, PoisonError},
-};
+use std::path::{Path, PathBuf};
 
 use ort::session::{Session as OrtSession, SessionInputs};
 
 pub use external::check;
 pub use library::Library;
 
+use self::pool::Pool;
 use crate::{InferError, Runtime, Tensor, TensorSpec};
 
 /// The longest text of onnxruntime that is passed on, in characters: it may repeat a good part of the model.
 const REASON_MAX: usize = 600;
 
+/// The most bytes of weights that are held more than once, all copies together.
+const COPIES_MAX: u64 = 512 << 20;
+
 /// A loaded ONNX model.
 pub struct Session {
+    library: Library,
+    file: PathBuf,
+    threads: usize,
     inputs: Vec<TensorSpec>,
     outputs: Vec<TensorSpec>,
-    /// The binding asks for exclusive use; one run at a time is what a single thread gives anyway.
-    session: Mutex<OrtSession>,
+    pool: Pool<OrtSession>,
 }
 
 impl Session {
-    /// Loads the model in the file `model`, to run on `threads` threads.
+    /// Loads the model in the file `model`, to run on `threads` threads, and on as many again for each of up to
+    /// `at_once` runs at a time. The file must stay: it is read again when a second run begins beside a first one.
+    ///
+    /// Each run at a time holds the weights once more, so there are only as many as have room in 512 MiB together; of a
+    /// larger model there is one, and others wait.
     ///
     /// # Errors
     /// A file that is damaged or takes weights from outside its folder; an operator that this onnxruntime lacks; inputs
     /// or outputs that are no tensors.
-    pub fn load(library: &Library, model: &Path, threads: usize) -> Result<Self, InferError> {
-        check(model)?;
+    pub fn load(library: &Library, model: &Path, threads: usize, at_once: usize) -> Result<Self, InferError> {
+        let copies = usize::try_from(COPIES_MAX / check(model)?.max(1)).unwrap_or(usize::MAX);
         let session = build(library, model, threads).map_err(|error| refused(&error))?;
         let inputs = session.inputs().iter().map(|it| value::spec("input", it.name(), it.dtype()));
         let outputs = session.outputs().iter().map(|it| value::spec("output", it.name(), it.dtype()));
         let (inputs, outputs) = (inputs.collect::<Result<_, _>>()?, outputs.collect::<Result<_, _>>()?);
-        Ok(Self { inputs, outputs, session: Mutex::new(session) })
+        let pool = Pool::new(session, at_once.min(copies));
+        Ok(Self { library: library.clone(), file: model.to_owned(), threads, inputs, outputs, pool })
     }
 }
 
@@ -90,7 +102,7 @@ impl Runtime for Session {
         for tensor in in_order(&self.inputs, inputs)? {
             values.push(value::lend(tensor).map_err(failed)?);
         }
-        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut session = self.pool.take(|| build(&self.library, &self.file, self.threads).ok());
         let outputs = session.run(SessionInputs::<0>::ValueSlice(&values)).map_err(failed)?;
         self.outputs.iter().zip(outputs.values()).map(|(spec, output)| value::take(spec, &output)).collect()
     }

@@ -37,7 +37,7 @@ fn model(name: &str) -> PathBuf {
 }
 
 fn load(library: &Library, name: &str) -> Result<Session, InferError> {
-    Session::load(library, &model(name), 1)
+    Session::load(library, &model(name), 1, 1)
 }
 
 fn tensor(name: &str, shape: &[usize], data: TensorData) -> Tensor {
@@ -124,7 +124,7 @@ fn models_that_cannot_be_served_say_why() {
         (&future[..], "onnxruntime refuses the model: "),
     ] {
         fs::write(&damaged, bytes).unwrap();
-        let error = Session::load(&library, &damaged, 1).err().unwrap().to_string();
+        let error = Session::load(&library, &damaged, 1, 1).err().unwrap().to_string();
         assert!(error.starts_with(reason), "{error}");
     }
     for (name, reason) in [

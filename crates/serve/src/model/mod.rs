@@ -12,7 +12,7 @@ mod output;
 mod rows;
 mod signature;
 
-use std::{borrow::Cow, path::Path};
+use std::{borrow::Cow, num::NonZero, path::Path};
 
 use windlass_data::table::Table;
 use windlass_infer::{
@@ -46,7 +46,8 @@ pub struct Model {
 }
 
 impl Model {
-    /// Loads the model in `folder` by the onnxruntime library at `library`, to run on `threads` threads.
+    /// Loads the model in `folder` by the onnxruntime library at `library`, to run on `threads` threads. It answers as
+    /// many requests at once as there are processors for them.
     ///
     /// # Errors
     /// Everything that makes the version not servable, in words for the person who trained it.
@@ -54,7 +55,8 @@ impl Model {
         let Description { flavor, signature, outputs } = Description::read(folder)?;
         let Flavor::Onnx { file } = flavor;
         let library = Library::load(library)?;
-        let session = Session::load(&library, &folder.join(file), threads)?;
+        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let session = Session::load(&library, &folder.join(file), threads, (processors / threads.max(1)).max(1))?;
         Self::new(signature, &outputs, Box::new(session))
     }
 
