@@ -1,13 +1,36 @@
 """The main job as the README has it: the whole year, with the numbers that were measured beforehand."""
 
 import re
+import time
 
 import pytest
 from conftest import ROOT
+from crowd import Crowd
 from place import Place
 from shorten import shorten
 
 pytestmark = pytest.mark.year
+
+# A flight that never was: nothing comes to be known of it, so that it is in no number of any monitor.
+ROW = {
+    "time_hour": "1999-01-01T10:00:00Z",
+    "carrier": "AA",
+    "flight": 1,
+    "dep_delay": 10.0,
+    "distance": 2475.0,
+    "temp": 60.0,
+    "wind_speed": 8.0,
+    "wind_gust": None,
+    "precip": 0.0,
+    "pressure": 1015.0,
+    "visib": 10.0,
+    "departure_minute": 600.0,
+    "arrival_minute": 780.0,
+    "weekday": 4.0,
+    "carrier_code": 1.0,
+    "origin_code": 1.0,
+    "dest_code": 50.0,
+}
 
 
 def test_the_year(place: Place):
@@ -16,7 +39,19 @@ def test_the_year(place: Place):
     assert (place.folder / "flights/pipeline-train.yaml").read_text() == (
         ROOT / "examples/flights/pipeline-train.yaml"
     ).read_text()
-    ended = place.run("up", "flights", "--until-idle", "--listen", "127.0.0.1:0", limit=3600)
+    with place.server("flights") as address:
+        crowd = Crowd(f"{address}/endpoints/flights", place.token, ROW)
+        end = time.monotonic() + 3600
+        while "Ctrl-C stops" not in (place.folder / "server.log").read_text():
+            assert time.monotonic() < end, "the year is not over after an hour"
+            time.sleep(0.2)
+        crowd.stop()
+    # Whoever asks all the time notices nothing of a version that comes and one that goes.
+    print(f"{crowd.answered} requests of others were answered")
+    assert crowd.failures == []
+    assert crowd.answered > 1000
+    # Nothing is left to do, and all ended as the manifests allow.
+    ended = place.run("up", "flights", "--until-idle", "--listen", "127.0.0.1:0", limit=600)
     assert ended.returncode == 0, ended.stderr
 
     with place.server():
