@@ -256,7 +256,7 @@ fn endpoint_names(spec: &EndpointSpec) -> Vec<ObjectRef> {
 fn monitor_names(spec: &MonitorSpec) -> Vec<ObjectRef> {
     let dataset = match &spec.window {
         WindowSpec::Version(dataset) => Some(ObjectRef::new(Kind::Dataset, dataset.clone())),
-        WindowSpec::Rows(_) | WindowSpec::Time { .. } => None,
+        WindowSpec::Rows(_) | WindowSpec::Time { .. } | WindowSpec::Every(_) => None,
     };
     [ObjectRef::new(Kind::Endpoint, spec.endpoint.clone())].into_iter().chain(dataset).collect()
 }

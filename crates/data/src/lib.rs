@@ -14,6 +14,7 @@ mod judge;
 pub mod labels;
 mod listing;
 pub mod measure;
+pub mod prometheus;
 mod random;
 mod settle;
 pub mod sketch;

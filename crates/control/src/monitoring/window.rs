@@ -107,6 +107,8 @@ impl Control {
         })
         .await;
         Ok(Some(match &spec.watch {
+            // Has no rows, and is asked by the clock.
+            Watch::Prometheus { query: _ } => return Ok(None),
             Watch::Quality { measures } => quality(observation, joined.as_ref(), measures),
             Watch::Drift { measure, columns } => {
                 let Some(joined) = joined else { return Ok(Some(observation)) };

@@ -71,6 +71,7 @@ fn about(spec: &MonitorSpec, links: &Links) -> Markup {
         }
         Watch::Drift { measure, columns } if columns.is_empty() => format!("{measure} of every input"),
         Watch::Drift { measure, columns } => format!("{measure} of {}", columns.join(", ")),
+        Watch::Prometheus { query } => format!("what Prometheus answers to {query}"),
     };
     let window = match window {
         WindowSpec::Version(dataset) => {
@@ -78,6 +79,7 @@ fn about(spec: &MonitorSpec, links: &Links) -> Markup {
         }
         WindowSpec::Rows(rows) => html! { (count(*rows)) " rows" },
         WindowSpec::Time { column, every } => html! { (every) " of " code { (column) } },
+        WindowSpec::Every(every) => html! { "asked every " (every) },
     };
     let bounds = html! {
         @if thresholds.is_empty() { "none" }

@@ -39,7 +39,7 @@ pub(super) fn monitor(parsed: &Parsed, spec: &MonitorSpec, world: &World<'_>, fi
         WindowSpec::Version(dataset) => {
             reference(parsed, Kind::Dataset, dataset, "spec.window.version", world, findings);
         }
-        WindowSpec::Rows(_) | WindowSpec::Time { .. } => {}
+        WindowSpec::Rows(_) | WindowSpec::Time { .. } | WindowSpec::Every(_) => {}
     }
 }
 

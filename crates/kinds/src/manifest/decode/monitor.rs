@@ -1,6 +1,6 @@
 //! Monitor: what is measured of an endpoint, over which windows, against which thresholds.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use super::{
     super::{
@@ -14,7 +14,7 @@ use super::{
     placeholder,
     simple::description,
 };
-use crate::DriftMeasure;
+use crate::{DriftMeasure, Span};
 
 /// The fewest rows of a window where the file says nothing: below it most measures say more of chance than of change.
 const MIN_ROWS: u64 = 100;
@@ -22,7 +22,10 @@ const MIN_ROWS: u64 = 100;
 const WINDOWS_MAX: u32 = 100;
 
 /// What is watched in later releases.
-const LATER: [&str; 4] = ["prometheus", "latency", "dataset", "metric"];
+const LATER: [&str; 3] = ["latency", "dataset", "metric"];
+
+/// The least time between two questions to Prometheus: its own usual scrape is far slower.
+const EVERY_LEAST: Span = Span(Duration::from_secs(5));
 
 pub(super) fn monitor(at: &At<'_>, report: &mut Report) -> Option<MonitorSpec> {
     let mut fields = Fields::open(at, report)?;
@@ -30,9 +33,21 @@ pub(super) fn monitor(at: &At<'_>, report: &mut Report) -> Option<MonitorSpec> {
     let endpoint = fields.require("endpoint", "name the Endpoint to watch", report);
     let endpoint = endpoint.and_then(|at| name(&at, report)).unwrap_or_else(|| placeholder("unnamed"));
     let watch = watch(&mut fields, report);
-    let hint = "write `{version: DATASET}`, `{rows: 5000}` or `{column: time, every: 7d}`";
-    let window = fields.require("window", hint, report).and_then(|at| window(&at, report));
-    let min_rows = fields.get("minRows").and_then(|at| whole(&at, 1, report)).unwrap_or(MIN_ROWS);
+    let asks = matches!(watch, Some(Watch::Prometheus { .. }));
+    let hint = if asks {
+        "write `{every: 5m}`: how often Prometheus is asked"
+    } else {
+        "write `{version: DATASET}`, `{rows: 5000}` or `{column: time, every: 7d}`"
+    };
+    let window = fields.require("window", hint, report).and_then(|at| window(&at, watch.as_ref(), report));
+    let min_rows = match (fields.get("minRows"), asks) {
+        (Some(at), true) => {
+            at.error(report, "what Prometheus answers has no rows", "leave `minRows` out".to_owned());
+            1
+        }
+        (None, true) => 1,
+        (at, false) => at.and_then(|at| whole(&at, 1, report)).unwrap_or(MIN_ROWS),
+    };
     let thresholds =
         fields.get("thresholds").and_then(|at| list(&at, report, |at, report| threshold(at, watch.as_ref(), report)));
     fields.finish(report);
@@ -50,24 +65,26 @@ pub(super) fn monitor(at: &At<'_>, report: &mut Report) -> Option<MonitorSpec> {
 fn watch(fields: &mut Fields<'_>, report: &mut Report) -> Option<Watch> {
     let quality_at = fields.get("quality");
     let drift_at = fields.get("drift");
+    let prometheus_at = fields.get("prometheus");
     let mut later = false;
     for key in LATER {
         if let Some(at) = fields.later(key) {
             later = true;
-            let hint = "this one watches `quality` and `drift` of an endpoint".to_owned();
+            let hint = "this one watches `quality` or `drift` of an endpoint, or `prometheus`".to_owned();
             at.error(report, format!("monitors of `{key}` come with a later release"), hint);
         }
     }
-    match (quality_at, drift_at) {
-        (Some(_), Some(second)) => {
+    match (quality_at, drift_at, prometheus_at) {
+        (Some(_), Some(second), _) | (Some(_), None, Some(second)) | (None, Some(_), Some(second)) => {
             second.error(report, "a monitor watches one thing", "make two monitors of this one".to_owned());
             None
         }
-        (Some(at), None) => quality(&at, report),
-        (None, Some(at)) => drift(&at, report),
-        (None, None) => {
-            if !later && !fields.misspells(&["quality", "drift"]) {
-                let hint = "write `quality: [mae]` or `drift: {measure: psi}`";
+        (Some(at), None, None) => quality(&at, report),
+        (None, Some(at), None) => drift(&at, report),
+        (None, None, Some(at)) => prometheus(&at, report),
+        (None, None, None) => {
+            if !later && !fields.misspells(&["quality", "drift", "prometheus"]) {
+                let hint = "write `quality: [mae]`, `drift: {measure: psi}` or `prometheus: {query: …}`";
                 fields.at().clone().error(report, "this monitor watches nothing", hint.to_owned());
             }
             None
@@ -100,13 +117,45 @@ fn drift(at: &At<'_>, report: &mut Report) -> Option<Watch> {
     Some(Watch::Drift { measure: measure?, columns })
 }
 
-fn window(at: &At<'_>, report: &mut Report) -> Option<WindowSpec> {
+fn prometheus(at: &At<'_>, report: &mut Report) -> Option<Watch> {
+    let mut fields = Fields::open(at, report)?;
+    let query = fields.require("query", "write the expression in PromQL", report).and_then(|at| some_text(&at, report));
+    fields.finish(report);
+    Some(Watch::Prometheus { query: query? })
+}
+
+/// Reads when Prometheus is asked.
+fn asked_every(at: &At<'_>, report: &mut Report) -> Option<WindowSpec> {
+    let every = some_span(at, report)?;
+    if every < EVERY_LEAST {
+        let hint = format!("write {EVERY_LEAST} or more, such as 5m");
+        at.error(report, format!("every {every} is too often"), hint);
+        return None;
+    }
+    Some(WindowSpec::Every(every))
+}
+
+fn window(at: &At<'_>, watch: Option<&Watch>, report: &mut Report) -> Option<WindowSpec> {
     let mut fields = Fields::open(at, report)?;
     let version_at = fields.get("version");
     let rows_at = fields.get("rows");
     let column_at = fields.get("column");
     let every_at = fields.get("every");
     fields.finish(report);
+    if let Some(Watch::Prometheus { .. }) = watch {
+        let hint = "write `window: {every: 5m}`: how often Prometheus is asked".to_owned();
+        return match (version_at.or(rows_at).or(column_at), every_at) {
+            (None, Some(every_at)) => asked_every(&every_at, report),
+            (Some(other), _) => {
+                other.error(report, "what Prometheus answers has no rows", hint);
+                None
+            }
+            (None, None) => {
+                at.error(report, "this window has no length", hint);
+                None
+            }
+        };
+    }
     match (version_at, rows_at, column_at, every_at) {
         (Some(at), None, None, None) => Some(WindowSpec::Version(name(&at, report)?)),
         (None, Some(at), None, None) => Some(WindowSpec::Rows(whole(&at, 1, report)?)),
@@ -118,6 +167,8 @@ fn window(at: &At<'_>, report: &mut Report) -> Option<WindowSpec> {
             at.error(report, "this window has no length", "write `every` beside `column`, such as 7d".to_owned());
             None
         }
+        // What it watches was misspelt; it may well be meant for Prometheus.
+        (None, None, None, Some(at)) if watch.is_none() => asked_every(&at, report),
         (None, None, None, Some(at)) => {
             let hint = "write `column` beside `every`".to_owned();
             at.error(report, "this window does not say which column holds a row's time", hint);
@@ -138,8 +189,12 @@ fn window(at: &At<'_>, report: &mut Report) -> Option<WindowSpec> {
 
 fn threshold(at: &At<'_>, watch: Option<&Watch>, report: &mut Report) -> Option<ThresholdSpec> {
     let mut fields = Fields::open(at, report)?;
-    let measure_at = fields.require("measure", "name the measure", report);
-    let measure = measure_at.and_then(|at| {
+    let measure_at = match watch {
+        // There is one value, and its name says nothing.
+        Some(Watch::Prometheus { .. }) => fields.get("measure").ok_or_else(|| Some(Watch::VALUE.to_owned())),
+        _ => fields.require("measure", "name the measure", report).ok_or(None),
+    };
+    let measure = measure_at.map_or_else(std::convert::identity, |at| {
         let measure = some_text(&at, report)?;
         watched(&at, &measure, watch, report).then_some(measure)
     });
@@ -154,8 +209,13 @@ fn threshold(at: &At<'_>, watch: Option<&Watch>, report: &mut Report) -> Option<
     }
     let of = fields.get("of").and_then(|at| Some((word(&at, &[("test", ())], report)?, at)));
     let of_test = of.is_some();
-    if let (Some(((), at)), Some(Watch::Drift { .. })) = (of, watch) {
-        at.error(report, "drift has no test score", "leave `of` out: the bound is the measure's own".to_owned());
+    let scoreless = match watch {
+        Some(Watch::Drift { .. }) => Some("drift has no test score"),
+        Some(Watch::Prometheus { .. }) => Some("what Prometheus answers has no test score"),
+        Some(Watch::Quality { .. }) | None => None,
+    };
+    if let (Some(((), at)), Some(message)) = (of, scoreless) {
+        at.error(report, message, "leave `of` out: the bound is the measure's own".to_owned());
     }
     let absolute = fields.get("absolute").and_then(|at| boolean(&at, report)).unwrap_or(false);
     if of_test && !absolute && measure.as_deref() == Some("bias") {
@@ -181,6 +241,12 @@ fn watched(at: &At<'_>, measure: &str, watch: Option<&Watch>, report: &mut Repor
             }
             let columns = columns.iter().map(|column| drift.key(column));
             [drift.to_string()].into_iter().chain(columns).collect()
+        }
+        Some(Watch::Prometheus { .. }) => {
+            if measure.strip_prefix(Watch::VALUE).is_some_and(|rest| rest.starts_with(':')) {
+                return true;
+            }
+            vec![Watch::VALUE.to_owned()]
         }
     };
     if known.is_empty() || known.iter().any(|known| known == measure) {

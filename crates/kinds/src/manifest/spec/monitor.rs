@@ -40,6 +40,16 @@ pub enum Watch {
         #[serde(default)]
         columns: Vec<String>,
     },
+    /// What a Prometheus server answers to an expression, asked at set times ([`WindowSpec::Every`]).
+    Prometheus {
+        /// The expression in PromQL; it is handed on as it is.
+        query: String,
+    },
+}
+
+impl Watch {
+    /// What the value of a [`Watch::Prometheus`] is called; that of one series among several is `value:LABELS`.
+    pub const VALUE: &str = "value";
 }
 
 /// Which rows are measured together.
@@ -57,6 +67,8 @@ pub enum WindowSpec {
         /// The span.
         every: Span,
     },
+    /// An instant each time this span has passed, counted from 1970-01-01T00:00:00Z: not rows, but when to ask.
+    Every(Span),
 }
 
 /// A bound whose crossing is worth an event. `above` or `below` is there, never both.

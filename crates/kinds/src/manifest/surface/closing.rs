@@ -118,6 +118,11 @@ pub(super) fn monitor(spec: &MonitorSpec) -> Fields {
             inner.list("columns", columns, |column| column.as_str().into());
             fields.put("drift", inner.value());
         }
+        Watch::Prometheus { query } => {
+            let mut inner = Fields::default();
+            inner.put("query", query.as_str());
+            fields.put("prometheus", inner.value());
+        }
     }
     let mut inner = Map::new();
     match window {
@@ -131,9 +136,14 @@ pub(super) fn monitor(spec: &MonitorSpec) -> Fields {
             inner.insert("column".to_owned(), column.as_str().into());
             inner.insert("every".to_owned(), every.to_string().into());
         }
+        WindowSpec::Every(every) => {
+            inner.insert("every".to_owned(), every.to_string().into());
+        }
     }
     fields.put("window", inner);
-    fields.put("minRows", *min_rows);
+    if !matches!(watch, Watch::Prometheus { .. }) {
+        fields.put("minRows", *min_rows);
+    }
     fields.list("thresholds", thresholds, threshold);
     fields
 }

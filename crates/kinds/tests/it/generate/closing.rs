@@ -133,14 +133,22 @@ pub(super) fn monitor() -> impl Strategy<Value = Spec> {
     ];
     let windows = (1u32..20, 1u32..20).prop_map(|(one, other)| (one.min(other), one.max(other)));
     let threshold = (any::<prop::sample::Index>(), finite(), any::<[bool; 4]>(), windows);
-    (text(), name(), prop_oneof![quality, drift], window, 1u64.., collection::vec(threshold, 0..3)).prop_map(
-        |(description, endpoint, watch, window, min_rows, thresholds)| {
+    let prometheus = some_text().prop_map(|query| Watch::Prometheus { query });
+    let watch = prop_oneof![quality, drift, prometheus];
+    let every = span().prop_filter("too often", |span| span.0.as_secs() >= 5);
+    (text(), name(), watch, (window, every), 1u64.., collection::vec(threshold, 0..3)).prop_map(
+        |(description, endpoint, watch, (window, every), min_rows, thresholds)| {
+            let (window, min_rows) = match &watch {
+                Watch::Prometheus { query: _ } => (WindowSpec::Every(every), 1),
+                Watch::Quality { .. } | Watch::Drift { .. } => (window, min_rows),
+            };
             let (words, has_test) = match &watch {
                 Watch::Quality { measures } => (measures.iter().map(ToString::to_string).collect::<Vec<_>>(), true),
                 Watch::Drift { measure, columns } => {
                     let columns = columns.iter().map(|column| measure.key(column));
                     ([measure.to_string()].into_iter().chain(columns).collect(), false)
                 }
+                Watch::Prometheus { query: _ } => (vec!["value".to_owned(), "value:job=api".to_owned()], false),
             };
             let thresholds = thresholds
                 .into_iter()

@@ -37,6 +37,7 @@ impl MonitorSeries {
         let watched = match &spec.watch {
             Watch::Quality { measures } => measures.iter().map(ToString::to_string).collect(),
             Watch::Drift { measure, .. } => vec![measure.to_string()],
+            Watch::Prometheus { query: _ } => vec![Watch::VALUE.to_owned()],
         };
         for measure in watched {
             if !series.iter().any(|one| one.measure == measure) {
