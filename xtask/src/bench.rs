@@ -5,6 +5,7 @@
 
 mod drift;
 mod proc;
+mod serving;
 mod start;
 mod steps;
 mod tracking;
@@ -23,8 +24,13 @@ use crate::shell;
 /// A measurement: its name, and what runs it.
 type Measurement = (&'static str, fn(&Bench) -> Result<Vec<Line>>);
 
-const MEASUREMENTS: [Measurement; 4] =
-    [("start", start::run), ("steps", steps::run), ("tracking", tracking::run), ("drift", drift::run)];
+const MEASUREMENTS: [Measurement; 5] = [
+    ("start", start::run),
+    ("steps", steps::run),
+    ("tracking", tracking::run),
+    ("drift", drift::run),
+    ("serving", serving::run),
+];
 
 /// Runs the measurements named, or all.
 pub(crate) fn run(what: &[&str]) -> Result<()> {
@@ -62,6 +68,16 @@ impl Line {
             measured: format!("{value:.2} {unit}"),
             promised: format!("< {limit} {unit}"),
             holds: value < limit,
+        }
+    }
+
+    /// Returns a line for a count that must reach a limit.
+    fn at_least(what: &str, value: f64, limit: f64) -> Self {
+        Self {
+            what: what.to_owned(),
+            measured: format!("{value:.0}"),
+            promised: format!(">= {limit}"),
+            holds: value >= limit,
         }
     }
 
@@ -159,6 +175,17 @@ impl Drop for Serving {
         // A measurement is over: nothing of the server is wanted any more.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// A peer that leads a process group, with the processes that it starts and that would outlive it.
+struct Peer(Serving);
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let group = format!("kill -9 -- -{} 2>/dev/null; true", self.0.child.id());
+        // As for our own server: nothing of it is wanted any more.
+        let _ = shell::read(Command::new("sh").args(["-c", &group]));
     }
 }
 

@@ -28,7 +28,7 @@ usage: cargo xtask TASK
   fresh [TASK]            try the README's commands (or only `up` or `test`) in a fresh Debian; wants root
   crash [--kills N] [--seed S]
                           kill -9 at random moments; the state must end as if nothing had happened
-  bench [start|steps|tracking|drift]
+  bench [start|steps|tracking|drift|serving]
                           measure, beside the peer where there is one
   arrows                  check which crates use which
   licences                check the licences of everything that is linked in";

@@ -24,6 +24,12 @@ pub(super) fn tree_time(root: u32) -> Result<Duration> {
     Ok(ticks(root_time.iter().sum::<u64>() + others.map(|times| times.iter().sum::<u64>()).sum::<u64>()))
 }
 
+/// Returns the processor time of a process alone.
+pub(super) fn own_time(id: u32) -> Result<Duration> {
+    let [user, system, _, _] = fields(&id.to_string()).with_context(|| format!("process {id} is gone"))?;
+    Ok(ticks(user + system))
+}
+
 /// Returns the processor time of all descendants of ours that ended and were waited for.
 pub(super) fn ended_children() -> Result<Duration> {
     let [_, _, user, system] = fields("self").context("failed to read /proc/self/stat")?;

@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Result, ensure};
 
-use super::{Bench, Line, Serving, answers, proc};
+use super::{Bench, Line, Peer, Serving, answers, proc};
 use crate::{setup, shell};
 
 const CALLS: u32 = 2000;
@@ -47,17 +47,6 @@ fn cost(python: &Path, serving: &Serving, calls: u32, token: Option<&str>) -> Re
     client(calls)?;
     let spent = proc::tree_time(serving.child.id())?.saturating_sub(before);
     Ok(spent.as_secs_f64() * 1000.0 / f64::from(calls))
-}
-
-/// The peer, with the workers that it starts and that would outlive it.
-struct Peer(Serving);
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        let group = format!("kill -9 -- -{} 2>/dev/null; true", self.0.child.id());
-        // As for our own server: nothing of it is wanted any more.
-        let _ = shell::read(Command::new("sh").args(["-c", &group]));
-    }
 }
 
 fn mlflow(python: &Path, folder: &Path) -> Result<Peer> {
