@@ -116,6 +116,7 @@ impl LogError {
 /// A log that is open; the process that opened it is the only one that writes to its folder.
 #[derive(Debug)]
 pub struct PredictionLog {
+    writer: writer::Shared,
     commands: mpsc::Sender<writer::Command>,
     keeper: blocking::Sender<keeper::Command>,
     settings: Arc<Mutex<LogSettings>>,
@@ -157,7 +158,7 @@ impl PredictionLog {
             pending: listing.segments,
             writer: commands.downgrade(),
         };
-        let writing = Writer {
+        let writer = writer::Shared::new(Writer {
             folder: folder.to_owned(),
             segment_max: settings.lock().expect("not poisoned").segment_max,
             next_number,
@@ -167,7 +168,9 @@ impl PredictionLog {
             changes,
             open: None,
             said: None,
-        };
+            is_quick: true,
+        });
+        let writing = writer.clone();
         let sync_folder = folder.to_owned();
         let sync_counts = Arc::clone(&counts);
         let threads = vec![
@@ -179,15 +182,19 @@ impl PredictionLog {
             // Wakes the keeper; nobody waits for what it finds.
             let _ = keeper.send(keeper::Command::List(oneshot::channel().0));
         }
-        Ok(Self { commands, keeper, settings, counts, clock: ClockBox(clock), threads: Mutex::new(threads) })
+        Ok(Self { writer, commands, keeper, settings, counts, clock: ClockBox(clock), threads: Mutex::new(threads) })
     }
 
     /// Hands the predictions of one request to the system, and returns whether it has them. Where not, they are counted
     /// as lost and the log says why: the request is to be answered all the same.
     pub async fn append(&self, prediction: &Prediction<'_>) -> bool {
         let rows = prediction.row_ids.len() as u64;
+        let frame = frame::encode(prediction);
+        if let Some(is_written) = self.writer.write_at_once(&frame, rows) {
+            return is_written;
+        }
         let (done, is_written) = oneshot::channel();
-        let command = writer::Command::Append { frame: frame::encode(prediction), rows, done };
+        let command = writer::Command::Append { frame, rows, done };
         let why = match self.commands.try_send(command) {
             Err(mpsc::error::TrySendError::Closed(_)) => "the prediction log was stopped",
             Err(mpsc::error::TrySendError::Full(_)) => STANDS_STILL,

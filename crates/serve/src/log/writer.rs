@@ -1,12 +1,14 @@
-//! The one that writes: takes frames from all requests, hands as many at once to the system as came, and answers each.
+//! The one that writes: takes frames from all requests and hands them to the system.
 //!
-//! It has a thread of its own, because a disk may make it wait and the threads that answer requests must not. Forcing to
-//! disk is another thread's, so that no request waits for that either.
+//! A disk may make it wait, and the threads that answer requests must not. So it has a thread of its own, which takes as
+//! many frames at once as came and answers each. But the way to another thread and back costs several times what a write
+//! costs that only copies to the system's memory, as nearly all do: while writes were quick, whoever has a frame and
+//! finds the writer free writes it by itself. Forcing to disk is another thread's, so that no request waits for that.
 
 use std::{
     io,
     path::PathBuf,
-    sync::{Arc, mpsc as blocking},
+    sync::{Arc, Mutex, PoisonError, TryLockError, mpsc as blocking},
     time::{Duration, Instant},
 };
 
@@ -19,6 +21,12 @@ use super::{Clock, files, keeper, segment::OpenSegment, status::Counts, syncer::
 const BATCH: usize = 1 << 20;
 /// How often a trouble that goes on is said again.
 const REPEAT: Duration = Duration::from_secs(60);
+
+/// A write that takes longer than this has waited for a disk; the next ones are left to the writer's own thread.
+const QUICK: Duration = Duration::from_millis(5);
+
+/// The most bytes that are written by whoever has them.
+const AT_ONCE: usize = 64 << 10;
 
 /// What the writer is asked.
 #[derive(Debug)]
@@ -44,26 +52,53 @@ pub(super) struct Writer {
     pub(super) open: Option<Open>,
     /// When the trouble that goes on was last said.
     pub(super) said: Option<Instant>,
+    /// Whether the last write was.
+    pub(super) is_quick: bool,
 }
 
-/// The segment that is written to.
-pub(super) struct Open {
-    segment: OpenSegment,
-    number: u64,
-    begun: Micros,
-}
+/// The writer, for its own thread and for whoever has a frame. Empty once it ended.
+#[derive(Clone)]
+pub(super) struct Shared(Arc<Mutex<Option<Writer>>>);
 
-impl Writer {
+impl Shared {
+    pub(super) fn new(writer: Writer) -> Self {
+        Self(Arc::new(Mutex::new(Some(writer))))
+    }
+
+    /// Writes a frame on the thread that asks, where that will take next to no time. Returns whether the system has it;
+    /// nothing where the writer's own thread is to be asked. The first write that a disk makes wait holds up one thread;
+    /// it finds the next ones left to the writer's own.
+    pub(super) fn write_at_once(&self, frame: &[u8], rows: u64) -> Option<bool> {
+        if frame.len() > AT_ONCE {
+            return None;
+        }
+        let mut writer = match self.0.try_lock() {
+            Ok(writer) => writer,
+            Err(TryLockError::WouldBlock | TryLockError::Poisoned(_)) => return None,
+        };
+        let writer = writer.as_mut().filter(|writer| writer.is_quick)?;
+        Some(writer.append(frame, rows))
+    }
+
+    /// Does something with the writer, where it has not ended.
+    fn with<T>(&self, work: impl FnOnce(&mut Writer) -> T) -> Option<T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_mut().map(work)
+    }
+
     /// Writes until told to stop, or until nobody can ask any more.
-    pub(super) fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+    pub(super) fn run(&self, commands: mpsc::Receiver<Command>) {
+        self.work(commands);
+        // With it go the channels to the other threads, which end by that.
+        drop(self.0.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
+    fn work(&self, mut commands: mpsc::Receiver<Command>) {
         let mut next = commands.blocking_recv();
         while let Some(command) = next.take() {
             match command {
                 Command::Stop => return,
                 Command::Rotate { begun_before, done } => {
-                    if self.open.as_ref().is_some_and(|open| begun_before.is_none_or(|before| open.begun < before)) {
-                        self.rotate();
-                    }
+                    self.with(|writer| writer.rotate_if(begun_before));
                     let _ = done.send(());
                 }
                 Command::Append { frame, rows, done } => {
@@ -82,7 +117,8 @@ impl Writer {
                             Err(_) => break,
                         }
                     }
-                    let is_written = self.append(&frames, waiting.iter().map(|(rows, _)| rows).sum());
+                    let rows = waiting.iter().map(|(rows, _)| rows).sum();
+                    let is_written = self.with(|writer| writer.append(&frames, rows)).unwrap_or(false);
                     for (_, done) in waiting {
                         // A request that gave up waiting does not hear it.
                         let _ = done.send(is_written);
@@ -94,10 +130,34 @@ impl Writer {
             }
         }
     }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Writer")
+    }
+}
+
+/// The segment that is written to.
+pub(super) struct Open {
+    segment: OpenSegment,
+    number: u64,
+    begun: Micros,
+}
+
+impl Writer {
+    /// Leaves the open segment to the keeper, where it was begun before the instant (always where none is given).
+    fn rotate_if(&mut self, begun_before: Option<Micros>) {
+        if self.open.as_ref().is_some_and(|open| begun_before.is_none_or(|before| open.begun < before)) {
+            self.rotate();
+        }
+    }
 
     /// Writes frames. Returns whether the system has them.
     fn append(&mut self, frames: &[u8], rows: u64) -> bool {
+        let begun = Instant::now();
         let outcome = self.try_append(frames);
+        self.is_quick = outcome.is_ok() && begun.elapsed() < QUICK;
         self.counts.move_on();
         match outcome {
             Ok(()) => {
