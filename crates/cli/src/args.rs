@@ -169,12 +169,15 @@ pub(crate) enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Run one attempt; the server starts this
+    /// Run one attempt, or one after another; the server starts this
     #[command(hide = true)]
     Step {
         /// The attempt's folder
-        #[arg(long)]
-        dir: PathBuf,
+        #[arg(long, required_unless_present = "attempts")]
+        dir: Option<PathBuf>,
+        /// The folder of the attempts that standard input, a socket, will name
+        #[arg(long, conflicts_with = "dir")]
+        attempts: Option<PathBuf>,
     },
     /// Hold one model and answer for it; the server starts this
     #[command(hide = true)]

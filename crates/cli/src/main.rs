@@ -19,13 +19,13 @@ use crate::{
 };
 
 fn main() -> ExitCode {
-    // The step runner comes first: it starts often and wants nothing of the rest.
+    // The step runner comes first: it is to start fast and wants nothing of the rest.
     let mut arguments = std::env::args_os().skip(1);
     if arguments.next().is_some_and(|verb| verb == "step")
-        && let (Some(flag), Some(dir)) = (arguments.next(), arguments.next())
-        && flag == "--dir"
+        && let (Some(flag), Some(folder)) = (arguments.next(), arguments.next())
+        && flag == "--attempts"
     {
-        return windlass_local::step_main(dir.as_ref());
+        return windlass_local::turns_main(folder.as_ref());
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -58,7 +58,8 @@ fn init_tracing(verbose: u8) {
 fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
     let Cli { global, command } = cli;
     match command {
-        Command::Step { dir } => return Ok(windlass_local::step_main(&dir)),
+        Command::Step { dir: Some(folder), attempts: _ } => return Ok(windlass_local::step_main(&folder)),
+        Command::Step { dir: None, attempts: Some(folder) } => return Ok(windlass_local::turns_main(&folder)),
         Command::ModelServer(args) => return commands::model_server::run(args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "windlass", &mut std::io::stdout());

@@ -17,4 +17,4 @@ pub mod step;
 pub use deployer::LocalDeployer;
 pub use executor::LocalExecutor;
 pub use python::Environments;
-pub use step::step_main;
+pub use step::{step_main, turns_main};

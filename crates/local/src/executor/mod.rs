@@ -15,6 +15,7 @@ mod files;
 mod inputs;
 mod logs;
 mod report;
+mod runners;
 mod shim;
 mod spares;
 mod stage;
@@ -40,6 +41,7 @@ use windlass_oci::BlobStore;
 
 use self::{
     files::KnownFiles,
+    runners::Runners,
     shim::{Found, Shim},
     spares::Spares,
     table::{Handle, Table},
@@ -81,12 +83,13 @@ struct Inner {
     host: BTreeMap<String, String>,
     files: KnownFiles,
     spares: Spares,
+    runners: Arc<Runners>,
     table: Table,
 }
 
 impl LocalExecutor {
-    /// Makes an executor over a data folder (an absolute path). `binary` is the program whose `step --dir DIR` is the
-    /// shim; ends go to `sink`. Of this process's environment, steps get the variables in
+    /// Makes an executor over a data folder (an absolute path). `binary` is the program whose `step --attempts DIR` is
+    /// the shim; ends go to `sink`. Of this process's environment, steps get the variables in
     /// [`environment::PASSED_ON`].
     pub fn new(
         data: impl Into<PathBuf>,
@@ -122,7 +125,9 @@ impl LocalExecutor {
         let table = Table::default();
         let files = KnownFiles::default();
         let spares = Spares::default();
-        Ok(Self { inner: Arc::new(Inner { data, binary, blobs, python, sink, host, files, spares, table }) })
+        let runners = Arc::default();
+        let inner = Inner { data, binary, blobs, python, sink, host, files, spares, runners, table };
+        Ok(Self { inner: Arc::new(inner) })
     }
 }
 
@@ -174,6 +179,7 @@ impl Executor for LocalExecutor {
     async fn interrupt_all(&self, grace: Duration) {
         let grace_millis = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
         self.inner.table.interrupt_all(StopRequest { reason: StopReason::Interrupted, grace_millis }).await;
+        self.inner.runners.close().await;
     }
 
     async fn log(&self, attempt: &AttemptId, offset: u64, limit: usize) -> Result<LogChunk, io::Error> {
@@ -263,7 +269,7 @@ impl Inner {
         }
     }
 
-    /// Waits for a shim to end, passing on a wish that it do so.
+    /// Waits for a shim to be over with the attempt, passing on a wish that it end.
     async fn follow(
         &self,
         attempt: &AttemptId,
@@ -276,10 +282,12 @@ impl Inner {
             () = shim.ended() => {}
             request = handle.asked_to_end() => shim.end(folder, request).await,
         }
-        self.conclude(attempt, folder, job, Some(shim.pid())).await
+        let session = shim.release(&self.runners);
+        self.conclude(attempt, folder, job, session).await
     }
 
-    /// Reads how a step ended, whose shim is gone; where that is not written, ends what is left and writes it.
+    /// Reads how a step ended that has no shim any more; where that is not written, ends what is left and writes it.
+    /// `shim` is the session of the step, where its shim is gone since a moment ago.
     async fn conclude(
         &self,
         attempt: &AttemptId,

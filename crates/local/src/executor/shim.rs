@@ -1,14 +1,14 @@
-//! Shims as the executor sees them: started, found again, asked to end, and outlived.
+//! Shims as the executor sees them: given an attempt, found again, asked to end, and outlived.
 //!
-//! A shim holds a lock on the file `alive` of its work folder for as long as it lives, and the kernel releases it
-//! whatever ends the shim. So whoever gets the lock knows that no shim is there, and, holding it, that none will be.
+//! A shim holds a lock on the file `alive` of a work folder for as long as it is at work there, and the kernel releases
+//! it whatever ends the shim. So whoever gets the lock knows that no shim is there, and, holding it, that none will be.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io,
     os::{fd::OwnedFd, unix::fs::OpenOptionsExt as _},
     path::Path,
-    process::{Child, Command, Stdio},
+    sync::Arc,
     time::Duration,
 };
 
@@ -20,8 +20,9 @@ use tokio::{
     io::{Interest, unix::AsyncFd},
     time::{sleep, timeout},
 };
-use windlass_kinds::AttemptId;
+use windlass_kinds::{AttemptId, Name};
 
+use super::runners::{self, Runner, Runners};
 use crate::{
     layout::AttemptFolder,
     process,
@@ -38,14 +39,24 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How often a shim is looked at where the kernel has no process descriptors.
 const INTERVAL: Duration = Duration::from_millis(50);
 
-/// A shim that lives, or lived a moment ago.
+/// A shim that is at work on an attempt, or was a moment ago.
 pub(super) struct Shim {
     pid: Pid,
-    /// Ours to reap, where this process started it.
-    child: Option<Child>,
-    /// Becomes readable at its end; `None` on kernels without pidfd_open(2).
-    descriptor: Option<AsyncFd<OwnedFd>>,
-    folder: AttemptFolder,
+    hold: Hold,
+    /// Whether it was told to end, which it may yet do.
+    is_told: bool,
+}
+
+/// What we have of a shim.
+enum Hold {
+    /// This process started it.
+    Ours { runner: Runner, is_ready: bool },
+    /// A server before us did, and with that one gone it ends with its attempt.
+    Found {
+        /// Becomes readable at its end; `None` on kernels without pidfd_open(2).
+        descriptor: Option<AsyncFd<OwnedFd>>,
+        folder: AttemptFolder,
+    },
 }
 
 /// What [`find`] finds.
@@ -57,62 +68,60 @@ pub(super) enum Found {
 }
 
 impl Shim {
-    /// Starts a shim on a work folder that holds `job.json`. It is detached: no pipe, no terminal, no environment.
-    pub(super) fn start(binary: &Path, attempt: &AttemptId, folder: &AttemptFolder, log: &Path) -> io::Result<Self> {
-        let complaints = OpenOptions::new().create(true).append(true).mode(0o600).open(log)?;
-        let child = Command::new(binary)
-            .arg("step")
-            .arg("--dir")
-            .arg(folder.path())
-            .env_clear()
-            .env("WINDLASS_ATTEMPT", attempt.as_str())
-            .env(MARK, folder.outputs())
-            .current_dir(folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(complaints)
-            .spawn()?;
-        let pid = Pid::from_child(&child);
-        let descriptor = pidfd_open(pid, PidfdFlags::empty()).ok().and_then(watched);
-        Ok(Self { pid, child: Some(child), descriptor, folder: folder.clone() })
+    /// Gives an attempt, whose work folder holds `job.json`, to a shim of its project.
+    pub(super) fn start(
+        runners: &Runners,
+        binary: &Path,
+        attempts: &Path,
+        project: &Name,
+        attempt: &AttemptId,
+    ) -> io::Result<Self> {
+        let runner = loop {
+            match runners.take(project) {
+                Some(mut runner) => match runner.assign(attempt) {
+                    Ok(()) => break runner,
+                    // Somebody ended it while it waited.
+                    Err(_) => runners::let_go(vec![runner]),
+                },
+                None => {
+                    let mut runner = Runner::start(binary, attempts, project)?;
+                    runner.assign(attempt)?;
+                    break runner;
+                }
+            }
+        };
+        Ok(Self { pid: runner.pid(), hold: Hold::Ours { runner, is_ready: false }, is_told: false })
     }
 
-    /// Returns its process number, which is also the session of its step.
-    pub(super) fn pid(&self) -> Pid {
-        self.pid
+    fn found(pid: Pid, descriptor: Option<AsyncFd<OwnedFd>>, folder: &AttemptFolder) -> Self {
+        Self { pid, hold: Hold::Found { descriptor, folder: folder.clone() }, is_told: false }
     }
 
-    /// Returns once it is gone.
+    /// Returns once it is over with its attempt.
     pub(super) async fn ended(&mut self) {
-        if let Some(descriptor) = &self.descriptor {
-            if descriptor.readable().await.is_err() {
-                // The runtime is going down, and this task with it.
-                return std::future::pending().await;
+        match &mut self.hold {
+            Hold::Ours { runner, is_ready } => *is_ready = runner.over().await,
+            Hold::Found { descriptor: Some(descriptor), folder: _ } => {
+                if descriptor.readable().await.is_err() {
+                    // The runtime is going down, and this task with it.
+                    std::future::pending().await
+                }
             }
-        } else {
-            while !self.is_gone() {
-                sleep(INTERVAL).await;
+            Hold::Found { descriptor: None, folder } => {
+                while matches!(try_alive(folder), Ok(None)) {
+                    sleep(INTERVAL).await;
+                }
             }
-        }
-        if let Some(child) = &mut self.child {
-            // Reaps it; how it exited says nothing that the result does not.
-            let _ = child.try_wait();
         }
     }
 
-    fn is_gone(&mut self) -> bool {
-        match &mut self.child {
-            Some(child) => !matches!(child.try_wait(), Ok(None)),
-            None => matches!(try_alive(&self.folder), Ok(Some(_)) | Err(_)),
-        }
-    }
-
-    /// Asks it to end its step and returns once it is gone; kills it where it takes far too long.
+    /// Asks it to end its step and returns once it is over; kills it where it takes far too long.
     pub(super) async fn end(&mut self, folder: &AttemptFolder, request: StopRequest) {
         // First the reason, then the signal: whoever finds the shim gone finds the reason too.
         if step::write(&folder.stop(), &request).is_err() {
             tracing::warn!(folder = %folder.path().display(), "failed to write why the attempt is to end");
         }
+        self.is_told = true;
         self.signal(Signal::TERM);
         let limit = Duration::from_millis(request.grace_millis).saturating_add(PATIENCE);
         if timeout(limit, self.ended()).await.is_err() {
@@ -123,10 +132,29 @@ impl Shim {
 
     fn signal(&self, signal: Signal) {
         // Errors say that it is gone.
-        let _ = match &self.descriptor {
-            Some(descriptor) => pidfd_send_signal(descriptor.get_ref(), signal),
-            None => rustix::process::kill_process(self.pid, signal),
+        let _ = match &self.hold {
+            Hold::Found { descriptor: Some(descriptor), folder: _ } => pidfd_send_signal(descriptor.get_ref(), signal),
+            // Nobody else has the number before we reap it, and then we are over with it.
+            Hold::Ours { .. } | Hold::Found { descriptor: None, folder: _ } => {
+                rustix::process::kill_process(self.pid, signal)
+            }
         };
+    }
+
+    /// Lets go of a shim whose attempt is over, for the next attempt where it is ready for one. Returns the session of
+    /// the step where the shim is gone.
+    pub(super) fn release(self, runners: &Arc<Runners>) -> Option<Pid> {
+        match self.hold {
+            Hold::Ours { runner, is_ready: true } => {
+                if self.is_told {
+                    runners::let_go(vec![runner]);
+                } else {
+                    runners.keep(runner);
+                }
+                None
+            }
+            Hold::Ours { .. } | Hold::Found { .. } => Some(self.pid),
+        }
     }
 }
 
@@ -153,13 +181,12 @@ pub(super) fn find(folder: &AttemptFolder) -> io::Result<Found> {
                 Ok(descriptor) => {
                     // Still locked: then it lived when we opened it, and the descriptor is its own.
                     if try_alive(folder)?.is_none() {
-                        let folder = folder.clone();
-                        return Ok(Found::Alive(Shim { pid, child: None, descriptor: watched(descriptor), folder }));
+                        return Ok(Found::Alive(Shim::found(pid, watched(descriptor), folder)));
                     }
                 }
                 Err(Errno::SRCH) => {}
                 Err(_) => {
-                    return Ok(Found::Alive(Shim { pid, child: None, descriptor: None, folder: folder.clone() }));
+                    return Ok(Found::Alive(Shim::found(pid, None, folder)));
                 }
             }
         }

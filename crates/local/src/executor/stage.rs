@@ -75,7 +75,7 @@ pub(super) async fn stage(inner: &Inner, job: &Job, folder: &AttemptFolder) -> R
         .map_err(io::Error::from)
         .and_then(|bytes| write_file(&folder.job(), &bytes))
         .map_err(|error| failed("the job could not be written", &error))?;
-    Shim::start(&inner.binary, &job.attempt, folder, &log)
+    Shim::start(&inner.runners, &inner.binary, &inner.data.attempts(), &job.project, &job.attempt)
         .map_err(|error| failed("the step runner could not be started", &error))
 }
 

@@ -69,6 +69,11 @@ impl LogWriter {
         })
     }
 
+    /// Returns the log itself, open for appending.
+    pub(super) fn file(&self) -> &File {
+        &self.head
+    }
+
     /// Takes output of the step.
     pub(crate) fn write(&mut self, bytes: &[u8]) {
         let mut clean = std::mem::take(&mut self.clean);

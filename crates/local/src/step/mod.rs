@@ -1,9 +1,9 @@
-//! The step runner, `windlass step`: a small process between server and step, one for each attempt.
+//! The step runner, `windlass step`: a small process between server and step.
 //!
-//! It promises, whatever happens to the server: the step runs in a session and process group of its own; all its
+//! It runs one attempt, or one after another (see [`turns`]), and never two at a time. It promises, whatever happens to the server: the step runs in a session and process group of its own; all its
 //! output is in the log, bounded and without secrets; time-out and memory limit are held; when it ends, every process
-//! it left behind is killed; and how it ended is in `result.json`, written once and atomically. While it lives it
-//! holds a lock on the file `alive`, so that anybody can tell, without trusting process numbers, that it does.
+//! it left behind is killed; and how it ended is in `result.json`, written once and atomically. Until then it
+//! holds a lock on the file `alive`, so that anybody can tell, without trusting process numbers, that it is there.
 //!
 //! It knows nothing of pipelines, stores or networks: `job.json` says everything. It is synchronous, has one thread
 //! and does little, because one runs beside each step.
@@ -16,6 +16,7 @@ mod memory;
 mod signals;
 mod supervise;
 mod sweep;
+mod turns;
 
 use std::{
     fs::{File, OpenOptions},
@@ -28,6 +29,7 @@ use std::{
 pub use job::{GRACE_MILLIS, LOG_LIMIT, StepEnd, StepJob, StepResult, StopReason, StopRequest, read, write};
 pub(crate) use log::LogWriter;
 pub use log::tail_folder;
+pub use turns::{READY, turns_main};
 
 use crate::layout::AttemptFolder;
 
@@ -36,8 +38,12 @@ use crate::layout::AttemptFolder;
 /// The exit code says only whether the shim did its work, not how the step ended. A second shim on the same folder,
 /// or one that comes after a result, does nothing.
 pub fn step_main(folder: &Path) -> ExitCode {
-    match step(&AttemptFolder::new(folder)) {
-        Ok(()) => ExitCode::SUCCESS,
+    exit_code(Runner::begin().and_then(|runner| runner.step(&AttemptFolder::new(folder))))
+}
+
+fn exit_code(outcome: Result<Outcome, StepError>) -> ExitCode {
+    match outcome {
+        Ok(Outcome::Good | Outcome::Odd) => ExitCode::SUCCESS,
         Err(error) => {
             // Nobody may be reading.
             let _ = writeln!(io::stderr(), "windlass step: {}", windlass_control::chain(&error));
@@ -46,11 +52,24 @@ pub fn step_main(folder: &Path) -> ExitCode {
     }
 }
 
+/// How an attempt left its shim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// As good as new: the step ended by itself, whatever it said, and left nothing behind.
+    Good,
+    /// Such that it is better not trusted with another.
+    Odd,
+}
+
 /// Why a shim could not do its work.
 #[derive(Debug, thiserror::Error)]
 enum StepError {
     #[error("failed to take signals over")]
     Signals(#[source] io::Error),
+    #[error("failed to talk to the server")]
+    Line(#[source] io::Error),
+    #[error("`{0}` is no attempt's folder")]
+    Folder(String),
     #[error("failed to lock `{0}`")]
     Lock(String, #[source] io::Error),
     #[error("failed to read `{0}`")]
@@ -65,30 +84,47 @@ enum StepError {
     Result(String, #[source] io::Error),
 }
 
-fn step(folder: &AttemptFolder) -> Result<(), StepError> {
-    let signals = signals::Signals::install().map_err(StepError::Signals)?;
-    // Fails where the caller made us a group leader already, which serves as well.
-    let _ = rustix::process::setsid();
-    let alive = lock(&folder.alive()).map_err(|source| StepError::Lock(show(&folder.alive()), source))?;
-    let Some(alive) = alive else { return Ok(()) };
-    if folder.result().exists() {
-        return Ok(());
+/// The state of this process that serves every attempt.
+struct Runner {
+    signals: signals::Signals,
+}
+
+impl Runner {
+    /// Makes this process one that can run steps.
+    fn begin() -> Result<Self, StepError> {
+        let signals = signals::Signals::install().map_err(StepError::Signals)?;
+        // Fails where the caller made us a group leader already, which serves as well.
+        let _ = rustix::process::setsid();
+        Ok(Self { signals })
     }
-    let result = begin(folder, &alive).and_then(|job| supervise::supervise(folder, &job, &signals));
-    let (result, trouble) = match result {
-        Ok(result) => (result, None),
-        Err(error @ StepError::Wait(_)) => return Err(error),
-        // Told as an end that counts: as lost, it would be tried again for ever.
-        Err(error) => {
-            let end = StepEnd::NotStarted { reason: windlass_control::chain(&error), retryable: true };
-            (StepResult::bare(end), Some(error))
+
+    /// Takes an attempt to its end, and writes how it ended.
+    fn step(&self, folder: &AttemptFolder) -> Result<Outcome, StepError> {
+        let alive = lock(&folder.alive()).map_err(|source| StepError::Lock(show(&folder.alive()), source))?;
+        let Some(alive) = alive else { return Ok(Outcome::Odd) };
+        if folder.result().exists() {
+            return Ok(Outcome::Odd);
         }
-    };
-    // The file that says that we live becomes the result: whoever takes its lock from here on finds the result there.
-    let written = job::turn_into(&alive, &folder.alive(), &folder.result(), &result);
-    match trouble {
-        Some(error) => Err(error),
-        None => written.map_err(|source| StepError::Result(show(&folder.result()), source)),
+        let result = begin(folder, &alive).and_then(|job| supervise::supervise(folder, &job, &self.signals));
+        let (result, trouble) = match result {
+            Ok(result) => (result, None),
+            Err(error @ StepError::Wait(_)) => return Err(error),
+            // Told as an end that counts: as lost, it would be tried again for ever.
+            Err(error) => {
+                let end = StepEnd::NotStarted { reason: windlass_control::chain(&error), retryable: true };
+                (StepResult::bare(end), Some(error))
+            }
+        };
+        // The file that says that we live becomes the result: whoever takes its lock from here on finds the result
+        // there.
+        let written = job::turn_into(&alive, &folder.alive(), &folder.result(), &result);
+        match trouble {
+            Some(error) => return Err(error),
+            None => written.map_err(|source| StepError::Result(show(&folder.result()), source))?,
+        }
+        let StepResult { end, left_behind, .. } = result;
+        let is_good = matches!(end, StepEnd::Exited { .. }) && left_behind == 0 && !self.signals.stop_asked();
+        Ok(if is_good { Outcome::Good } else { Outcome::Odd })
     }
 }
 

@@ -3,16 +3,15 @@
 use std::{
     fs,
     io::{self, PipeReader, Read as _},
-    os::unix::process::CommandExt as _,
-    process::{Command, Stdio},
+    os::unix::process::{CommandExt as _, ExitStatusExt as _},
+    process::{Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
-use nix::sys::resource::{UsageWho, getrusage};
 use rustix::{
     event::{PollFd, PollFlags, Timespec},
     fs::{OFlags, fcntl_setfl},
-    process::{Pid, Signal, WaitStatus, kill_process_group},
+    process::{Pid, Signal, kill_process_group},
 };
 
 use super::{
@@ -22,7 +21,7 @@ use super::{
     memory::MemoryWatch,
     show,
     signals::Signals,
-    sweep::{reap, sweep},
+    sweep::{Used, reap, sweep},
 };
 use crate::layout::AttemptFolder;
 
@@ -40,6 +39,8 @@ enum Ending {
 pub(super) fn supervise(folder: &AttemptFolder, job: &StepJob, signals: &Signals) -> Result<StepResult, StepError> {
     let mut log = LogWriter::open(&job.log, job.log_limit, &job.secrets)
         .map_err(|source| StepError::Log(show(&job.log), source))?;
+    // From here on that is where complaints of our own belong.
+    let _ = rustix::stdio::dup2_stderr(log.file());
     let mut memory = MemoryWatch::new(&job.attempt, job.memory);
     let started = Instant::now();
     let (main, output) = match start(job) {
@@ -64,9 +65,10 @@ pub(super) fn supervise(folder: &AttemptFolder, job: &StepJob, signals: &Signals
         ending: None,
         kill_at: None,
         timeout_at: job.timeout_millis.map(|millis| started + Duration::from_millis(millis)),
+        used: Used::default(),
     };
     let status = step.wait().map_err(StepError::Wait)?;
-    let left_behind = sweep(main, signals).map_err(StepError::Wait)?;
+    let left_behind = sweep(signals, &mut step.used).map_err(StepError::Wait)?;
     step.read_rest();
     Ok(step.result(status, left_behind, started.elapsed()))
 }
@@ -120,15 +122,16 @@ struct Supervision<'a> {
     ending: Option<Ending>,
     kill_at: Option<Instant>,
     timeout_at: Option<Instant>,
+    used: Used,
 }
 
 impl Supervision<'_> {
     /// Returns once the step's first process ended.
-    fn wait(&mut self) -> io::Result<WaitStatus> {
+    fn wait(&mut self) -> io::Result<ExitStatus> {
         let mut look_at = self.memory.interval().map(|interval| Instant::now() + interval);
         loop {
             self.signals.clear();
-            if let (Some(status), _) = reap(self.main)? {
+            if let Some(status) = reap(self.main, &mut self.used)? {
                 return Ok(status);
             }
             if self.signals.stop_asked() && self.ending.is_none() {
@@ -232,12 +235,12 @@ impl Supervision<'_> {
         windlass_kinds::Span(limit).to_string()
     }
 
-    fn result(mut self, status: WaitStatus, left_behind: u64, wall: Duration) -> StepResult {
+    fn result(mut self, status: ExitStatus, left_behind: u64, wall: Duration) -> StepResult {
         let end = match self.ending.take() {
             Some(Ending::Stopped) => StepEnd::Stopped,
             Some(Ending::TimedOut) => StepEnd::TimedOut,
             Some(Ending::OutOfMemory(reason)) => StepEnd::OutOfMemory { reason },
-            None => match (status.exit_status(), status.terminating_signal(), self.memory.ran_out()) {
+            None => match (status.code(), status.signal(), self.memory.ran_out()) {
                 (_, Some(_), Some(reason)) => StepEnd::OutOfMemory { reason },
                 (_, Some(signal), None) => StepEnd::Killed { signal },
                 (Some(code), None, _) => StepEnd::Exited { code },
@@ -256,12 +259,11 @@ impl Supervision<'_> {
             1 => self.log.note("killed a process that the step left behind"),
             count => self.log.note(&format!("killed {count} processes that the step left behind")),
         }
-        let (cpu_micros, peak_memory) = usage();
         StepResult {
             end,
-            cpu_micros,
-            peak_memory,
-            wall_micros: u64::try_from(wall.as_micros()).unwrap_or(u64::MAX),
+            cpu_micros: micros(self.used.processor),
+            peak_memory: self.used.peak_memory,
+            wall_micros: micros(wall),
             log_bytes: self.log_bytes,
             log_dropped: self.log.dropped(),
             left_behind,
@@ -269,12 +271,6 @@ impl Supervision<'_> {
     }
 }
 
-/// Returns the processor time of all reaped descendants in microseconds and the peak memory of the largest in bytes.
-fn usage() -> (u64, u64) {
-    let Ok(usage) = getrusage(UsageWho::RUSAGE_CHILDREN) else { return (0, 0) };
-    let micros = |time: nix::sys::time::TimeVal| {
-        u64::try_from(time.tv_sec()).unwrap_or(0) * 1_000_000 + u64::try_from(time.tv_usec()).unwrap_or(0)
-    };
-    // The kernel counts kibibytes (getrusage(2)).
-    (micros(usage.user_time()) + micros(usage.system_time()), u64::try_from(usage.max_rss()).unwrap_or(0) * 1024)
+fn micros(length: Duration) -> u64 {
+    u64::try_from(length.as_micros()).unwrap_or(u64::MAX)
 }

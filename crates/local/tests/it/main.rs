@@ -8,3 +8,4 @@ mod logs;
 mod place;
 mod python;
 mod run;
+mod turns;
