@@ -13,11 +13,12 @@ use std::{
 };
 
 use tokio::sync::{Mutex, Notify, broadcast};
+use windlass_data::prometheus::Prometheus;
 use windlass_kinds::{
     AttemptId, EventId, Micros, Name, PipelineRunId,
     record::{
         Action, ActionBody, Actor, AttemptResult, DatasetVersion, EndpointRevision, Event, EventBody, PipelineRun,
-        StepRun,
+        StepRun, Verdict,
     },
 };
 use windlass_oci::BlobStore;
@@ -33,6 +34,7 @@ use crate::{
     environments::Limits,
     handle::LivePipeline,
     jobs::{Begins, Fresh},
+    monitoring::{KnownRows, Looking},
     outgoing::{Handed, Outgoing},
     watch::Watchers,
 };
@@ -98,6 +100,8 @@ pub enum Change {
     Dataset(DatasetVersion),
     /// A revision of an endpoint began or changed.
     Endpoint(EndpointRevision),
+    /// A gate judged a version.
+    Judged(Box<Verdict>),
     /// Something to tell people once (a breaker opened, the store does not answer).
     Notice(String),
     /// Everything is idle.
@@ -117,6 +121,8 @@ pub(crate) struct Inner {
     /// Where models are served; set once, before anything moves.
     pub(crate) deployer: OnceLock<Arc<dyn Deployer>>,
     pub(crate) endpoints: Endpoints,
+    /// Whom monitors ask; set once, before anything moves.
+    pub(crate) prometheus: OnceLock<Prometheus>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) settings: Settings,
     pub(crate) active: Mutex<ActiveRuns>,
@@ -125,6 +131,10 @@ pub(crate) struct Inner {
     /// How many attempts each environment takes at once, where it says so; `None` after something was applied.
     pub(crate) environments: Mutex<Option<Limits>>,
     pub(crate) watchers: Watchers,
+    /// What monitors of windows over rows have looked at.
+    pub(crate) looking: Looking,
+    /// What endpoints predicted, as far as somebody who sent labels asked.
+    pub(crate) known_rows: KnownRows,
     /// Wakes the deciding task.
     pub(crate) wake: Notify,
     /// Wakes the dispatching task to read the outbox.
@@ -189,12 +199,15 @@ impl Control {
             executor,
             deployer: OnceLock::new(),
             endpoints: Endpoints::default(),
+            prometheus: OnceLock::new(),
             clock,
             settings,
             active: Mutex::new(ActiveRuns::default()),
             pipelines: Mutex::new(None),
             environments: Mutex::new(None),
             watchers: Watchers::default(),
+            looking: Looking::default(),
+            known_rows: KnownRows::default(),
             wake: Notify::new(),
             dispatch: Notify::new(),
             outgoing: Outgoing::default(),
@@ -278,6 +291,7 @@ impl Control {
         self.serve_again().await?;
         let handed = self.inner.outgoing.connect();
         let _dispatcher = EndsWithUs(tokio::spawn(crate::dispatch::run(self.clone(), handed)));
+        let _asking = EndsWithUs(tokio::spawn(crate::monitoring::prometheus::run(self.clone())));
         self.inner.dispatch.notify_one();
         let _open = self.inner.ends.open();
         let mut trouble = Duration::from_millis(200);
@@ -369,6 +383,7 @@ impl Control {
             }
             self.look_again(&mut active).await?;
             self.look_at_endpoints(worked).await?;
+            self.look_at_windows().await?;
             let due = self.fire_due(&mut active).await?;
             if worked || inbox || active.is_unsettled() {
                 continue;
@@ -413,6 +428,7 @@ impl Inner {
             .chain(commit.steps.iter().cloned().map(Change::Step))
             .chain(ended.into_iter().cloned().map(Change::Run))
             .chain(commit.endpoints.iter().cloned().map(Change::Endpoint))
+            .chain(commit.verdicts.iter().cloned().map(|verdict| Change::Judged(Box::new(verdict))))
             .collect();
         let written = Arc::new((commit, carried_out));
         let work = written.clone();
@@ -540,7 +556,8 @@ fn started_attempt(action: &Action) -> Option<AttemptId> {
         | ActionBody::Judge { .. }
         | ActionBody::Serve { .. }
         | ActionBody::Unserve { .. }
-        | ActionBody::Observe { .. } => None,
+        | ActionBody::Observe { .. }
+        | ActionBody::Look { .. } => None,
     }
 }
 

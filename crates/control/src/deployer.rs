@@ -28,6 +28,10 @@ pub trait Deployer: Send + Sync {
     /// Returns files (Parquet, oldest first) that hold every prediction answered so far.
     async fn predictions(&self, project: &Name, endpoint: &Name) -> Result<Vec<PathBuf>, std::io::Error>;
 
+    /// Returns how many rows an endpoint answered since this process began, for whoever wants to know whether there are
+    /// more.
+    async fn predicted(&self, project: &Name, endpoint: &Name) -> u64;
+
     /// Returns how an endpoint's model server is doing; `None` where nothing was deployed since this process began.
     async fn condition(&self, project: &Name, endpoint: &Name) -> Option<ServerCondition>;
 
@@ -125,6 +129,10 @@ impl Deployer for NoDeployer {
 
     async fn predictions(&self, _: &Name, _: &Name) -> Result<Vec<PathBuf>, std::io::Error> {
         Ok(Vec::new())
+    }
+
+    async fn predicted(&self, _: &Name, _: &Name) -> u64 {
+        0
     }
 
     async fn condition(&self, _: &Name, _: &Name) -> Option<ServerCondition> {

@@ -125,6 +125,16 @@ async fn carry_out(control: &Control, action: Action, fresh: Option<Fresh>) {
             let identity = format!("judged/{}", action.key);
             done(control, action, Some((identity, EventBody::Judged { model, run, round, evidence }))).await;
         }
+        ActionBody::Look { monitor, at: _ } => match control.look(&action.project, monitor).await {
+            Ok(seen) => {
+                let answer = seen.map(|seen| (format!("looked/{}", action.key), seen));
+                done(control, action, answer).await;
+            }
+            Err(error) => {
+                control.inner.notice(format!("monitor {monitor} waits: {}", crate::chain(&error)));
+                tokio::time::sleep(PAUSE).await;
+            }
+        },
         ActionBody::Observe { monitor, dataset, version } => {
             match control.observe(&action.project, monitor, dataset, *version).await {
                 Ok(observed) => {

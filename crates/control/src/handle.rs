@@ -111,6 +111,9 @@ impl Control {
                 self.handle_judged(active, &id, &project, judged).await
             }
             EventBody::Observed { observation } => self.handle_observed(active, &id, &project, observation).await,
+            EventBody::Looked { observations, more } => {
+                self.handle_looked(active, &id, &project, observations, more).await
+            }
         }
     }
 

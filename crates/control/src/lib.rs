@@ -43,6 +43,7 @@ pub use error::ControlError;
 pub use executor::{Executor, Job, JobInput, JobItem, LogChunk, PrepareRequest, ResultSink, TrackingContext};
 pub use export::export_canonical;
 pub use jobs::{attempt_of_token, attempt_token};
+pub use monitoring::LabelsTaken;
 pub use objects::{Wanted, users_of};
 pub use requests::state_word;
 pub use story::StoryEvent;

@@ -194,7 +194,8 @@ fn scene_of(moved: &Active, gathered: &Gathered, body: &ActionBody) -> Option<(S
         | ActionBody::Judge { .. }
         | ActionBody::Serve { .. }
         | ActionBody::Unserve { .. }
-        | ActionBody::Observe { .. } => None,
+        | ActionBody::Observe { .. }
+        | ActionBody::Look { .. } => None,
     }
 }
 
@@ -262,6 +263,7 @@ pub(crate) fn action_key(project: &windlass_kinds::Name, body: &ActionBody) -> S
         ActionBody::Serve { endpoint, number } => format!("serve/{project}/{endpoint}/{number}"),
         ActionBody::Unserve { endpoint } => format!("unserve/{project}/{endpoint}"),
         ActionBody::Observe { monitor, dataset, version } => format!("observe/{project}/{monitor}/{dataset}/{version}"),
+        ActionBody::Look { monitor, at } => format!("look/{project}/{monitor}/{}", at.0),
     }
 }
 

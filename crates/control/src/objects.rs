@@ -7,8 +7,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use windlass_kinds::{
     Digest, Kind, Name, ObjectRef,
     manifest::{
-        EndpointSpec, InputSource, Manifest, ModelRef, MonitorSpec, PipelineSpec, Resolved, Spec, TriggerSource,
-        WindowSpec,
+        EndpointSpec, InputSource, LabelsSpec, Manifest, ModelRef, MonitorSpec, PipelineSpec, Resolved, Spec,
+        TriggerSource, WindowSpec,
     },
     record::{Actor, LedgerKind, PipelineRun, Revision},
 };
@@ -152,6 +152,7 @@ impl Control {
         *self.inner.pipelines.lock().await = None;
         *self.inner.environments.lock().await = None;
         self.inner.endpoints.applied().await;
+        self.inner.looking.applied().await;
         self.watch_datasets().await?;
         self.inner.activity.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         self.inner.idle.store(false, std::sync::atomic::Ordering::SeqCst);
@@ -249,7 +250,8 @@ fn names(spec: &Spec) -> Vec<ObjectRef> {
 }
 
 fn endpoint_names(spec: &EndpointSpec) -> Vec<ObjectRef> {
-    let labels = spec.labels.iter().map(|labels| ObjectRef::new(Kind::Dataset, labels.dataset.clone()));
+    let labels = spec.labels.iter().filter_map(LabelsSpec::dataset);
+    let labels = labels.map(|dataset| ObjectRef::new(Kind::Dataset, dataset.clone()));
     model_name(&spec.model).into_iter().chain(labels).collect()
 }
 

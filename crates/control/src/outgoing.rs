@@ -134,7 +134,8 @@ fn waits_for_its_start(action: &Action, stages: &BTreeMap<String, Stage>) -> boo
         | ActionBody::Judge { .. }
         | ActionBody::Serve { .. }
         | ActionBody::Unserve { .. }
-        | ActionBody::Observe { .. } => false,
+        | ActionBody::Observe { .. }
+        | ActionBody::Look { .. } => false,
     }
 }
 

@@ -12,6 +12,7 @@ mod encode;
 mod endpoints;
 mod error;
 mod execution;
+mod labels;
 pub mod ledger;
 mod migrate;
 mod objects;
@@ -29,6 +30,7 @@ mod verdicts;
 pub use db::{Store, StoreUrl, StoreUrlError};
 pub use error::StoreError;
 pub use execution::RunQuery;
+pub use labels::{MeasuredWindow, SentLabel};
 pub use registry::VersionFact;
 pub use tracking::{
     ExperimentChange, LoggedModelChange, ParamChange, Refusal, RunChange, RunLog, Subject as RefusalSubject,

@@ -28,6 +28,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { number: 2, name: "tracking", sql: include_str!("../schema/0002_tracking.sql") },
     Migration { number: 3, name: "verdicts", sql: include_str!("../schema/0003_verdicts.sql") },
     Migration { number: 4, name: "endpoints", sql: include_str!("../schema/0004_endpoints.sql") },
+    Migration { number: 5, name: "labels", sql: include_str!("../schema/0005_labels.sql") },
 ];
 
 const TABLE: &str =

@@ -8,3 +8,4 @@ mod model;
 mod version;
 
 pub use version::VersionFact;
+pub(crate) use version::holder;

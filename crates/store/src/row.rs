@@ -63,6 +63,11 @@ impl Row {
         column!(self, f64, index)
     }
 
+    /// Returns a floating point number that may be absent.
+    pub(crate) fn opt_real(&self, index: usize) -> Result<Option<f64>, StoreError> {
+        column!(self, Option<f64>, index)
+    }
+
     /// Returns a truth value, stored as 0 or 1.
     pub(crate) fn bool(&self, index: usize) -> Result<bool, StoreError> {
         Ok(self.int(index)? != 0)

@@ -4,7 +4,7 @@
 //! of a row is the record in canonical form, which the ledger digests.
 
 use windlass_kinds::{
-    Micros, Name, PipelineRunId,
+    Digest, Micros, Name, PipelineRunId,
     record::{Actor, LedgerKind, ModelVersion, Observation, PipelineRun, Verdict},
 };
 
@@ -58,6 +58,41 @@ impl Tx {
             }
         }
         Ok(None)
+    }
+
+    /// Returns the sketch of the rows that a version was trained on, where one is kept.
+    pub async fn model_reference(&mut self, version: &ModelVersion) -> Result<Option<Digest>, StoreError> {
+        let ModelVersion { project, model, version: number, .. } = version;
+        let row = self
+            .row(
+                "SELECT reference FROM model_version WHERE project = $1 AND model = $2 AND version = $3
+                 AND reference IS NOT NULL",
+                args![project, model, *number],
+            )
+            .await?;
+        row.map(|row| row.parsed(0)).transpose()
+    }
+
+    /// Keeps the sketch of the rows that a version was trained on, as content of the version, where none is kept yet.
+    /// Returns the one that is.
+    pub async fn model_reference_keep(
+        &mut self,
+        version: &ModelVersion,
+        sketch: &Digest,
+    ) -> Result<Option<Digest>, StoreError> {
+        let ModelVersion { project, model, version: number, .. } = version;
+        let kept = self
+            .execute(
+                "UPDATE model_version SET reference = $4
+                 WHERE project = $1 AND model = $2 AND version = $3 AND reference IS NULL",
+                args![project, model, *number, sketch],
+            )
+            .await?;
+        if kept == 1 {
+            let holder = crate::registry::holder(model, *number);
+            self.content_refs_add(project, &holder, std::slice::from_ref(sketch)).await?;
+        }
+        self.model_reference(version).await
     }
 
     /// Points an alias at a version if it points at `expected` now; returns whether it did.
@@ -157,6 +192,9 @@ impl Tx {
                 ],
             )
             .await?;
+        if added == 1 {
+            self.monitor_window_insert(observation).await?;
+        }
         if added == 1 && !breaches.is_empty() {
             let subject = format!("monitor {monitor} {sequence}");
             let actor = Actor::system();

@@ -20,7 +20,7 @@ use windlass_store::StoreError;
 
 use self::evidence::Subject;
 use crate::{
-    Control, ControlError,
+    Change, Control, ControlError,
     active::ActiveRuns,
     commit::{Commit, Promotion},
     moves::action_key,
@@ -106,6 +106,10 @@ impl Control {
         for version in versions.iter().filter(|version| version.model == model && version.pending.is_none()) {
             let subject = Subject { spec: &spec, version, run: run.as_ref() };
             evidence.push(self.measure(&subject, &mut probed).await?);
+            if spec.evaluation.as_ref().is_some_and(|evaluation| evaluation.training.is_some()) {
+                // Now, since the training rows may be gone when drift is first asked about. Why there is none is said then.
+                let _ = self.reference_of(version).await?;
+            }
         }
         Ok(evidence)
     }
@@ -256,7 +260,13 @@ impl Control {
                 Box::pin(async move { tx.verdict_insert(&verdict, &actor).await.map(drop) })
             })
             .await?;
+        self.tell_judged(&verdict);
         Ok(Some(verdict))
+    }
+
+    /// Lets those who look know of a verdict that was kept.
+    fn tell_judged(&self, verdict: &Verdict) {
+        let _ = self.inner.changes.send(Change::Judged(Box::new(verdict.clone())));
     }
 
     /// Points an alias at a version, as somebody asked: where a gate stands before it, only if the version passes.
@@ -307,6 +317,9 @@ impl Control {
                 continue;
             }
             self.registry_moved();
+            if let Some(verdict) = &weighed {
+                self.tell_judged(verdict);
+            }
             return match weighed {
                 Some(verdict) if !verdict.passed => Err(ControlError::Gated(Box::new(verdict))),
                 Some(_) | None => Ok(()),

@@ -3,17 +3,28 @@
 //! Each accepted version of a dataset is one window of the monitors that wait for it. Measuring it is an outgoing
 //! action ([`Control::observe`]), since it reads the prediction log; its answer is an event. The thresholds are judged
 //! when that event is handled (`plan::judge`), in the commit that keeps the observation and starts what listens to the
-//! monitor, so that one window never counts twice.
+//! monitor, so that one window never counts twice. Windows of rows, or of their own time, are not begun by an event:
+//! [`look`] says when they are looked for.
 
+mod cut;
+mod look;
+pub(crate) mod prometheus;
+mod received;
+mod reference;
+mod slices;
 mod window;
 
+use std::time::Duration;
+
 use windlass_kinds::{
-    EventId, Kind, Name,
+    EventId, Kind, Micros, Name,
     manifest::{EndpointSpec, MonitorSpec, Spec, TriggerSource, WindowSpec},
     record::{Action, ActionBody, Breach, BreachFacts, Observation, TriggerFacts},
 };
 use windlass_plan::judge;
 
+pub use self::received::LabelsTaken;
+pub(crate) use self::{look::Looking, received::KnownRows};
 use crate::{Control, ControlError, active::ActiveRuns, commit::Commit, handle::LivePipeline, moves::action_key};
 
 /// The most windows that a threshold looks back on.
@@ -54,6 +65,7 @@ impl Control {
         dataset: &Name,
         version: u32,
     ) -> Result<(), ControlError> {
+        self.inner.looking.labels_came();
         for monitor in self.monitors(project).await? {
             if monitor.spec.window == WindowSpec::Version(dataset.clone()) {
                 let body = ActionBody::Observe { monitor: monitor.name, dataset: dataset.clone(), version };
@@ -104,16 +116,37 @@ impl Control {
         if history.iter().any(|known| known.window == observation.window) {
             return self.begin_all(active, commit).await;
         }
-        let test = self.test_scores(project, &spec, &observation).await?;
+        let observation = Observation { sequence, ..observation };
+        let observation = self.judge_observation(active, &mut commit, id, &spec, &history, observation).await?;
+        commit.observations.push(observation.clone());
+        self.begin_all(active, commit).await?;
+        self.inner.tell(summary(&observation));
+        Ok(())
+    }
+
+    /// Judges an observation by the monitor's thresholds, and adds to the commit what listens to the monitor: each
+    /// trigger is asked once a commit.
+    async fn judge_observation(
+        &self,
+        active: &mut ActiveRuns,
+        commit: &mut Commit,
+        id: &EventId,
+        spec: &MonitorSpec,
+        history: &[Observation],
+        observation: Observation,
+    ) -> Result<Observation, ControlError> {
+        let (project, name) = (observation.project.clone(), observation.monitor.clone());
+        let observation = in_its_time(history, observation, commit.now);
+        let test = self.test_scores(&project, spec, &observation).await?;
         // Windows of another version say nothing about this one.
-        let history: Vec<_> = history.into_iter().filter(|known| known.version == observation.version).collect();
-        let breaches = judge::breaches(&spec, &test, &history, &observation.values);
+        let history: Vec<_> = history.iter().filter(|known| known.version == observation.version).cloned().collect();
+        let breaches = judge::breaches(spec, &test, &history, &observation.values);
         let mut unknown = observation.unknown;
-        unknown.extend(judge::unjudged(&spec, &test, &observation.values));
-        let observation = Observation { sequence, breaches, unknown, observed_at: commit.now, ..observation };
+        unknown.extend(judge::unjudged(spec, &test, &observation.values));
+        let observation = Observation { breaches, unknown, observed_at: commit.now, ..observation };
         for breach in observation.breaches.iter().filter(|breach| !breach.warn) {
             let facts = breach_facts(&observation, breach);
-            for live in &self.pipelines(Some(project)).await? {
+            for live in &self.pipelines(Some(&project)).await? {
                 let LivePipeline { revision, spec } = &**live;
                 for trigger in &spec.triggers {
                     if matches!(&trigger.source, TriggerSource::Monitor(monitor) if *monitor == name)
@@ -122,15 +155,12 @@ impl Control {
                             .iter()
                             .any(|(_, pipeline, known, _)| *pipeline == revision.name && *known == trigger.name)
                     {
-                        self.consult(active, &mut commit, revision, spec, trigger, id, &facts).await?;
+                        self.consult(active, commit, revision, spec, trigger, id, &facts).await?;
                     }
                 }
             }
         }
-        commit.observations.push(observation.clone());
-        self.begin_all(active, commit).await?;
-        self.inner.tell(summary(&observation));
-        Ok(())
+        Ok(observation)
     }
 
     /// Returns what the manifest says of an endpoint, where there is one.
@@ -174,6 +204,21 @@ impl Control {
             .await?;
         Ok(verdict.map(|verdict| verdict.evidence.measures).unwrap_or_default())
     }
+}
+
+/// How far a clock may be set back before what is seen then is taken for unknown.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
+
+/// Makes the values unknown where the clock says that an earlier window was seen later than now: cool-downs and windows
+/// "of the last days" mean nothing then, and nothing is to start.
+fn in_its_time(history: &[Observation], mut observation: Observation, now: Micros) -> Observation {
+    if let Some(last) = history.iter().map(|known| known.observed_at).max()
+        && last > now.plus(CLOCK_TOLERANCE)
+    {
+        observation.values.values_mut().for_each(|value| *value = None);
+        observation.unknown.push(format!("the clock went back: it is {now}, and a window was seen at {last}"));
+    }
+    observation
 }
 
 /// Returns what a trigger knows of a threshold that was crossed.

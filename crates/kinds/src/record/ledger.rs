@@ -126,6 +126,13 @@ pub enum EventBody {
         /// What it saw; its breaches are not judged yet.
         observation: Observation,
     },
+    /// A monitor looked at the windows of rows, or of their own time, that were complete.
+    Looked {
+        /// What it saw, oldest window first; breaches are not judged yet.
+        observations: Vec<Observation>,
+        /// Whether it stopped before it had seen all of them.
+        more: bool,
+    },
 }
 
 /// Why an environment could not be resolved.
@@ -199,6 +206,14 @@ pub enum ActionBody {
         /// The version.
         version: u32,
     },
+    /// Measure the windows of rows, or of their own time, that are complete by now; answers with
+    /// [`EventBody::Looked`], where there are any.
+    Look {
+        /// The monitor.
+        monitor: Name,
+        /// When it was asked for, so that each look has its own key.
+        at: Micros,
+    },
 }
 
 /// An entry of the ledger. Its canonical bytes are the leaf of the Merkle tree.
@@ -259,6 +274,8 @@ pub enum LedgerKind {
     EndpointRevision,
     /// A monitor saw a threshold crossed; the body is the [`super::Observation`].
     Observation,
+    /// Labels were sent; the body is the [`super::LabelUpload`].
+    Labels,
 }
 
 impl LedgerKind {
@@ -280,6 +297,7 @@ impl LedgerKind {
             Self::Verdict => "verdict",
             Self::EndpointRevision => "endpoint-revision",
             Self::Observation => "observation",
+            Self::Labels => "labels",
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Micros, Name};
+use crate::{Digest, Micros, Name};
 
 /// What a monitor saw in one window.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,8 +32,80 @@ pub struct Observation {
     /// The thresholds crossed.
     #[serde(default)]
     pub breaches: Vec<Breach>,
+    /// What it was computed from.
+    #[serde(default, skip_serializing_if = "Basis::is_empty")]
+    pub basis: Box<Basis>,
     /// When it was computed.
     pub observed_at: Micros,
+}
+
+/// What an observation was computed from.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Basis {
+    /// The sketch that inputs were held against, as content.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<Digest>,
+    /// What was counted and is in no value, by [`Counted`]; nothing where it is 0.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub counts: BTreeMap<Counted, u64>,
+    /// For a window of rows or of their own time: which one it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slice: Option<WindowSlice>,
+}
+
+impl Basis {
+    /// Returns whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What is counted of rows and labels besides the rows that were measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Counted {
+    /// Predictions of a row that was predicted again later.
+    RepeatedPredictions,
+    /// Labels of rows that were never predicted.
+    UnknownLabels,
+    /// Labels that said once more what was known.
+    RepeatedLabels,
+    /// Labels that changed an earlier one, or took it back.
+    CorrectedLabels,
+    /// Rows whose window had been measured before they came; they are in none.
+    LateRows,
+    /// Rows whose own time is still to come; they wait.
+    FutureRows,
+    /// Rows without a time of their own; they are in no window.
+    TimelessRows,
+}
+
+impl Counted {
+    /// Returns the words for people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RepeatedPredictions => "repeated predictions",
+            Self::UnknownLabels => "labels of rows never predicted",
+            Self::RepeatedLabels => "repeated labels",
+            Self::CorrectedLabels => "corrected labels",
+            Self::LateRows => "rows too late for their window",
+            Self::FutureRows => "rows of times to come",
+            Self::TimelessRows => "rows without a time",
+        }
+    }
+}
+
+/// One window of rows, or of their own time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WindowSlice {
+    /// Counts from 1 within the monitor, without gaps.
+    pub position: u32,
+    /// The names of its rows, as content; none where it has no row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub members: Option<Digest>,
+    /// Where it ends, the end not in it; none for a window of rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends: Option<Micros>,
 }
 
 /// A threshold that was crossed.

@@ -35,6 +35,9 @@ pub trait Front: Send + Sync {
 
     /// Returns files (Parquet, oldest first) that hold every prediction so far.
     async fn predictions(&self, project: &Name, endpoint: &Name) -> io::Result<Vec<PathBuf>>;
+
+    /// Returns how many rows were logged since this process began.
+    fn predicted(&self, project: &Name, endpoint: &Name) -> u64;
 }
 
 #[async_trait]
@@ -70,5 +73,9 @@ impl Front for Gateway {
 
     async fn predictions(&self, project: &Name, endpoint: &Name) -> io::Result<Vec<PathBuf>> {
         self.close_segments(project, endpoint).await.map_err(io::Error::other)
+    }
+
+    fn predicted(&self, project: &Name, endpoint: &Name) -> u64 {
+        self.stats(project, endpoint).map_or(0, |stats| stats.log.written)
     }
 }

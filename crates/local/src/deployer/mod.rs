@@ -200,6 +200,10 @@ impl Deployer for LocalDeployer {
         self.inner.tools.front.predictions(project, endpoint).await
     }
 
+    async fn predicted(&self, project: &Name, endpoint: &Name) -> u64 {
+        self.inner.tools.front.predicted(project, endpoint)
+    }
+
     async fn condition(&self, project: &Name, endpoint: &Name) -> Option<ServerCondition> {
         let endpoints = self.inner.endpoints.lock().expect("not poisoned");
         let endpoint = endpoints.get(&(project.clone(), endpoint.clone()))?;

@@ -227,6 +227,7 @@ fn history(windows: &[Value]) -> Vec<Observation> {
         values: values(window.clone()),
         unknown: Vec::new(),
         breaches: Vec::new(),
+        basis: Default::default(),
         observed_at: windlass_kinds::Micros(0),
     };
     let mut windows: Vec<Observation> = windows.iter().enumerate().map(observation).collect();

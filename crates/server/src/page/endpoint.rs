@@ -4,7 +4,7 @@ use axum::extract::Path;
 use maud::{Markup, html};
 use windlass_kinds::{
     Kind, Name,
-    manifest::{EndpointSpec, Spec},
+    manifest::{EndpointSpec, LabelsSpec, Spec},
     record::{EndpointRevision, EndpointState, Revision},
 };
 
@@ -91,7 +91,10 @@ fn about(name: &Name, spec: &EndpointSpec, monitors: &[Revision], links: &Links)
         (
             "labels from",
             html! { @match labels {
-                Some(labels) => { a href=(links.dataset(labels.dataset.as_str())) { (labels.dataset) } ", column " (labels.value) }
+                Some(LabelsSpec::Dataset { dataset, value }) => {
+                    a href=(links.dataset(dataset.as_str())) { (dataset) } ", column " (value)
+                }
+                Some(LabelsSpec::Api) => { "whoever sends them to " code { "/api/v1/endpoints/" (name) "/labels" } }
                 None => { (nothing()) }
             } },
         ),

@@ -361,6 +361,7 @@ impl Story {
             values,
             unknown: Vec::new(),
             breaches,
+            basis: Default::default(),
             observed_at: at(minutes),
         };
         let values = BTreeMap::from([("mae".to_owned(), Some(mae)), ("bias".to_owned(), Some(mae - 14.0))]);

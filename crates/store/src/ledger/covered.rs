@@ -97,6 +97,17 @@ pub(super) const COVERED: &[Covered] = &[
         columns: &["/monitor", "/observed_at"],
         may_vanish: false,
     },
+    Covered {
+        table: "label_upload",
+        kinds: &[LedgerKind::Labels],
+        about: |_| true,
+        sql: "SELECT project, 'labels ' || endpoint || '/' || CAST(number AS TEXT), body, endpoint,
+                     CAST(received_at AS TEXT)
+              FROM label_upload ORDER BY project, endpoint, number LIMIT $1 OFFSET $2",
+        part: None,
+        columns: &["/endpoint", "/received_at"],
+        may_vanish: false,
+    },
 ];
 
 /// What the newest entries of some kinds about a subject are looked up under: a table, and the kinds.

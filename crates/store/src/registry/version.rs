@@ -52,7 +52,7 @@ impl From<&ModelVersion> for VersionFact {
 }
 
 /// Returns what refers to the content of a version.
-pub(super) fn holder(model: &str, version: u32) -> String {
+pub(crate) fn holder(model: &str, version: u32) -> String {
     format!("model/{model}/{version}")
 }
 

@@ -2,6 +2,7 @@
 
 mod durability;
 mod endpoints;
+mod labels;
 mod ledger;
 mod ledger_tracking;
 mod records;

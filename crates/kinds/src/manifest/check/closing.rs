@@ -2,7 +2,8 @@
 
 use super::{
     super::{
-        EndpointSpec, ModelAt, ModelRef, ModelSpec, MonitorSpec, Parsed, Rule, Spec, WindowSpec, nearest::nearest,
+        EndpointSpec, LabelsSpec, ModelAt, ModelRef, ModelSpec, MonitorSpec, Parsed, Rule, Spec, WindowSpec,
+        nearest::nearest,
     },
     Findings, World, reference,
 };
@@ -24,10 +25,10 @@ pub(super) fn endpoint(parsed: &Parsed, spec: &EndpointSpec, world: &World<'_>, 
     if !parsed.has_gap("spec.model") {
         model_ref(parsed, &spec.model, "spec.model", world, findings);
     }
-    if let Some(labels) = &spec.labels
+    if let Some(dataset) = spec.labels.as_ref().and_then(LabelsSpec::dataset)
         && !parsed.has_gap("spec.labels.dataset")
     {
-        reference(parsed, Kind::Dataset, &labels.dataset, "spec.labels.dataset", world, findings);
+        reference(parsed, Kind::Dataset, dataset, "spec.labels.dataset", world, findings);
     }
 }
 
@@ -38,8 +39,20 @@ pub(super) fn monitor(parsed: &Parsed, spec: &MonitorSpec, world: &World<'_>, fi
     match &spec.window {
         WindowSpec::Version(dataset) => {
             reference(parsed, Kind::Dataset, dataset, "spec.window.version", world, findings);
+            sent_labels(parsed, spec, world, findings);
         }
         WindowSpec::Rows(_) | WindowSpec::Time { .. } | WindowSpec::Every(_) => {}
+    }
+}
+
+/// Reports windows of a dataset's versions where labels never come from a dataset.
+fn sent_labels(parsed: &Parsed, spec: &MonitorSpec, world: &World<'_>, findings: &mut Findings) {
+    let endpoint = ObjectRef::new(Kind::Endpoint, spec.endpoint.clone());
+    let Some(Parsed { manifest, .. }) = world.get(&parsed.manifest.project, &endpoint) else { return };
+    if let Spec::Endpoint(EndpointSpec { labels: Some(LabelsSpec::Api), .. }) = &manifest.spec {
+        let message = format!("the labels of Endpoint/{} come by the API, in no dataset's versions", spec.endpoint);
+        let hint = "write `{rows: 5000}` or `{column: time, every: 7d}`".to_owned();
+        findings.add(|| parsed.finding(Severity::Error, "spec.window.version", message, Some(hint)));
     }
 }
 

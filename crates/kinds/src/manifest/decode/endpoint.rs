@@ -3,7 +3,7 @@
 use super::{
     super::{
         EndpointLimits, EndpointSpec, LabelsSpec, ModelAt, ModelRef, PredictionLogSpec,
-        fields::{At, Fields, name, some_span, whole},
+        fields::{At, Fields, name, some_span, whole, word},
         report::Report,
     },
     closing::{column, columns, model_ref, size},
@@ -45,12 +45,25 @@ fn stand_in() -> ModelRef {
 
 fn labels(at: &At<'_>, report: &mut Report) -> Option<LabelsSpec> {
     let mut fields = Fields::open(at, report)?;
-    let dataset = fields.require("dataset", "name the Dataset whose rows hold the truth", report);
+    if let Some(source) = fields.get("source") {
+        for key in ["dataset", "value"] {
+            if let Some(at) = fields.get(key) {
+                let hint = "write `source: api`, or `dataset` and `value`".to_owned();
+                at.error(report, "labels come from one place", hint);
+            }
+        }
+        fields.finish(report);
+        word(&source, &[("api", ())], report)?;
+        return Some(LabelsSpec::Api);
+    }
+    let hint = "name the Dataset whose rows hold the truth, or write `source: api` where it is sent to the server";
+    let dataset = fields.require("dataset", hint, report);
     let dataset = dataset.and_then(|at| name(&at, report));
     let value = fields.require("value", "name the column with the truth", report);
     let value = value.and_then(|at| column(&at, report));
     fields.finish(report);
-    Some(LabelsSpec { dataset: dataset.unwrap_or_else(|| placeholder("unnamed")), value: value.unwrap_or_default() })
+    let dataset = dataset.unwrap_or_else(|| placeholder("unnamed"));
+    Some(LabelsSpec::Dataset { dataset, value: value.unwrap_or_default() })
 }
 
 fn log(at: &At<'_>, report: &mut Report) -> Option<PredictionLogSpec> {

@@ -30,13 +30,30 @@ pub struct EndpointSpec {
     pub limits: EndpointLimits,
 }
 
-/// Where the truth comes from: rows of a dataset, joined by the columns of [`EndpointSpec::row_id`].
+/// Where the truth comes from; it is joined by the columns of [`EndpointSpec::row_id`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LabelsSpec {
-    /// The dataset.
-    pub dataset: Name,
-    /// Its column with the truth.
-    pub value: String,
+#[serde(rename_all = "camelCase")]
+pub enum LabelsSpec {
+    /// Whoever knows it sends it to the server's API.
+    Api,
+    /// It stands in the rows of a dataset.
+    #[serde(untagged)]
+    Dataset {
+        /// The dataset.
+        dataset: Name,
+        /// Its column with the truth.
+        value: String,
+    },
+}
+
+impl LabelsSpec {
+    /// Returns the dataset with the truth, where it is in one.
+    pub fn dataset(&self) -> Option<&Name> {
+        match self {
+            Self::Api => None,
+            Self::Dataset { dataset, value: _ } => Some(dataset),
+        }
+    }
 }
 
 /// What is kept of an endpoint's answers, and how long.

@@ -72,10 +72,15 @@ pub(super) fn endpoint(spec: &EndpointSpec) -> Fields {
     fields.list("rowId", row_id, |column| column.as_str().into());
     fields.some(
         "labels",
-        labels.as_ref().map(|LabelsSpec { dataset, value }| {
+        labels.as_ref().map(|labels| {
             let mut fields = Fields::default();
-            fields.put("dataset", dataset.as_str());
-            fields.put("value", value.as_str());
+            match labels {
+                LabelsSpec::Api => fields.put("source", "api"),
+                LabelsSpec::Dataset { dataset, value } => {
+                    fields.put("dataset", dataset.as_str());
+                    fields.put("value", value.as_str());
+                }
+            }
             fields.value()
         }),
     );

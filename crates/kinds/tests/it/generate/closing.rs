@@ -103,7 +103,8 @@ pub(super) fn model() -> impl Strategy<Value = Spec> {
 pub(super) fn endpoint() -> impl Strategy<Value = Spec> {
     let positive = || span().prop_filter("zero", |span| !span.0.is_zero());
     let bytes = || 1u64..u64::MAX / 4;
-    let labels = option::of((name(), some_text()).prop_map(|(dataset, value)| LabelsSpec { dataset, value }));
+    let dataset = (name(), some_text()).prop_map(|(dataset, value)| LabelsSpec::Dataset { dataset, value });
+    let labels = option::of(prop_oneof![dataset, Just(LabelsSpec::Api)]);
     let log = (option::of(positive()), option::of(bytes()), columns())
         .prop_map(|(retention, max_size, redact)| PredictionLogSpec { retention, max_size, redact });
     let limits = (positive(), bytes(), 1u32.., 1u32..).prop_map(|(timeout, max_body, concurrency, max_rows)| {

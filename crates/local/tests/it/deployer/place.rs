@@ -123,6 +123,10 @@ impl Front for Recorder {
     async fn predictions(&self, _: &Name, _: &Name) -> std::io::Result<Vec<PathBuf>> {
         Ok(Vec::new())
     }
+
+    fn predicted(&self, _: &Name, _: &Name) -> u64 {
+        0
+    }
 }
 
 /// A data folder with a deployer over it.
