@@ -253,6 +253,12 @@ pub(crate) struct ServeArgs {
     /// How long a step may take to end after TERM, before KILL
     #[arg(long, value_name = "SPAN", default_value = "30s")]
     pub(crate) grace: windlass_kinds::Span,
+    /// The Prometheus server that monitors ask; named here, it may be on this machine or a private network
+    #[arg(long, env = "WINDLASS_PROMETHEUS", value_name = "URL", hide_env_values = true)]
+    pub(crate) prometheus: Option<String>,
+    /// A bearer token for it; prefer the variable
+    #[arg(long, env = "WINDLASS_PROMETHEUS_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub(crate) prometheus_token: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -8,6 +8,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{sync::oneshot, task::JoinHandle};
 use windlass_api::{Client, token};
 use windlass_control::{Clock, Control, EndChannel, Settings, SystemClock};
+use windlass_data::prometheus::Prometheus;
 use windlass_kinds::{
     TokenId,
     manifest::Role,
@@ -45,6 +46,8 @@ pub(crate) struct ServeSettings {
     pub(crate) max_parallel: Option<u32>,
     pub(crate) grace: Duration,
     pub(crate) until_idle: bool,
+    /// Whom monitors ask.
+    pub(crate) prometheus: Option<Prometheus>,
 }
 
 /// A running server.
@@ -123,6 +126,9 @@ pub(crate) async fn start(folder: DataFolder, settings: ServeSettings) -> Result
     let control = Control::new(store.clone(), blobs, Arc::new(executor), clock, control_settings);
     ends.connect(&control);
     control.serve_by(Arc::new(deployer));
+    if let Some(prometheus) = settings.prometheus {
+        control.ask_by(prometheus);
+    }
     control.expect_endpoints().await.map_err(|error| Failure::ours("the endpoints cannot be read", error))?;
     let sequencer = Sequencer::open(store, folder.path())
         .await
@@ -130,7 +136,8 @@ pub(crate) async fn start(folder: DataFolder, settings: ServeSettings) -> Result
     let state = AppState::new(
         control.clone(),
         ServerSettings { hosts: settings.hosts.clone(), database: database.to_owned(), ..ServerSettings::default() },
-    );
+    )
+    .with_traffic(endpoints::traffic(&gateway));
     let (stop_http, http_stopped) = oneshot::channel::<()>();
     let endpoints = endpoints::routes(&gateway, state.clone());
     let http = tokio::spawn(windlass_server::serve(listener, state, endpoints, async {

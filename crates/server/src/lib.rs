@@ -7,12 +7,14 @@ mod auth;
 mod doors;
 mod endpoint_door;
 mod error;
+mod metrics;
 mod mlflow;
 mod native;
 mod page;
 mod principal;
 mod serve;
 mod state;
+mod traffic;
 
 use axum::response::{IntoResponse, Response};
 
@@ -20,6 +22,7 @@ pub use endpoint_door::admit;
 pub use principal::{AttemptContext, Principal};
 pub use serve::{ServeError, bind, router, serve};
 pub use state::{AppState, ServerSettings};
+pub use traffic::{EndpointTraffic, Traffic};
 
 /// Shows a refusal of the door in the dialect of the path it was for.
 fn mlflow_or_native(path: &str, refusal: error::ApiError) -> Response {

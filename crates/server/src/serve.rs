@@ -5,7 +5,7 @@ use std::{future::Future, net::SocketAddr};
 use axum::{Router, extract::DefaultBodyLimit, middleware};
 use tokio::net::TcpListener;
 
-use crate::{AppState, auth, doors::Doors, mlflow, native, page};
+use crate::{AppState, auth, doors::Doors, metrics, mlflow, native, page};
 
 /// Why the server cannot serve.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +30,7 @@ pub fn router(state: AppState) -> Router {
         .merge(native::routes())
         .merge(mlflow::routes())
         .merge(page::routes())
+        .merge(metrics::routes())
         .layer(middleware::from_fn_with_state(state.clone(), auth::check))
         // Every handler caps its own body: JSON before parsing, uploads while streaming.
         .layer(DefaultBodyLimit::disable())

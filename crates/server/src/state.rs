@@ -7,6 +7,7 @@ use windlass_control::Control;
 use crate::{
     auth::TokenCache,
     page::{Sessions, Streams},
+    traffic::{NoTraffic, Traffic},
 };
 
 /// The server's settings.
@@ -46,6 +47,7 @@ pub struct AppState {
     pub(crate) tokens: Arc<TokenCache>,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) streams: Arc<Streams>,
+    pub(crate) traffic: Arc<dyn Traffic>,
 }
 
 impl AppState {
@@ -57,6 +59,12 @@ impl AppState {
             tokens: Arc::default(),
             sessions: Arc::default(),
             streams: Arc::default(),
+            traffic: Arc::new(NoTraffic),
         }
+    }
+
+    /// Returns it as it shows what a gateway counts.
+    pub fn with_traffic(self, traffic: Arc<dyn Traffic>) -> Self {
+        Self { traffic, ..self }
     }
 }

@@ -6,6 +6,7 @@
 
 mod access;
 mod content;
+mod counts;
 mod datasets;
 mod db;
 mod encode;
@@ -27,6 +28,7 @@ mod triggers;
 mod tx;
 mod verdicts;
 
+pub use counts::{StateCount, WindowCount};
 pub use db::{Store, StoreUrl, StoreUrlError};
 pub use error::StoreError;
 pub use execution::RunQuery;

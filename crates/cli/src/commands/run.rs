@@ -37,6 +37,7 @@ pub(crate) async fn run(global: &Global, args: RunArgs) -> Result<ExitCode, Fail
             max_parallel: None,
             grace: Duration::from_secs(30),
             until_idle: false,
+            prometheus: None,
         };
         let serving = serving::start(folder.clone(), settings).await?;
         let token = folder.token().unwrap_or_default();

@@ -4,6 +4,7 @@ use std::{path::Path, process::ExitCode, time::Duration};
 
 use tokio::signal::unix::{SignalKind, signal};
 use windlass_control::{Change, Control, EndpointView};
+use windlass_data::prometheus::Prometheus;
 use windlass_kinds::{
     Kind,
     record::{DatasetVersion, DatasetVersionState, EndpointRevision, EndpointState, PipelineRun, PipelineRunState},
@@ -35,7 +36,7 @@ pub(crate) async fn run(global: &Global, args: UpArgs) -> Result<ExitCode, Failu
     }
     let folder = DataFolder::create(&global.data_dir)?;
     let mut interrupt = signals()?;
-    let mut serving = serving::start(folder, settings(serve, until_idle)).await?;
+    let mut serving = serving::start(folder, settings(serve, until_idle)?).await?;
     let outcome = work(&mut serving, &paths, until_idle, &mut interrupt).await;
     tokio::select! {
         () = serving.stop() => outcome,
@@ -46,9 +47,11 @@ pub(crate) async fn run(global: &Global, args: UpArgs) -> Result<ExitCode, Failu
     }
 }
 
-fn settings(serve: ServeArgs, until_idle: bool) -> ServeSettings {
-    let ServeArgs { listen, database, hosts, max_parallel, grace } = serve;
-    ServeSettings { listen, database, hosts, max_parallel, grace: grace.0, until_idle }
+fn settings(serve: ServeArgs, until_idle: bool) -> Result<ServeSettings, Failure> {
+    let ServeArgs { listen, database, hosts, max_parallel, grace, prometheus, prometheus_token } = serve;
+    let prometheus = prometheus.map(|url| Prometheus::new(&url, prometheus_token));
+    let prometheus = prometheus.transpose().map_err(|error| Failure::user(error.to_string()))?;
+    Ok(ServeSettings { listen, database, hosts, max_parallel, grace: grace.0, until_idle, prometheus })
 }
 
 /// Ctrl-C and TERM: the first stops in good order, a second ends the process at once.

@@ -11,7 +11,7 @@ use windlass_kinds::{
     AttemptId, PipelineRunId, StepRunId,
     record::{
         DatasetVersion, DatasetVersionState, EndpointRevision, EndpointState, PipelineRun, PipelineRunState, StepRun,
-        StepState,
+        StepState, Verdict, VerdictOutcome,
     },
 };
 
@@ -60,6 +60,7 @@ impl Progress {
             Change::Step(step) => self.step(step),
             Change::Dataset(version) => self.say(&dataset_line(&version)),
             Change::Endpoint(revision) => self.say(&endpoint_line(&revision)),
+            Change::Judged(verdict) => judged_line(&verdict).iter().for_each(|line| self.say(line)),
             Change::Notice(text) => self.say(&format!("note: {text}")),
             Change::Idle => self.idle(),
         }
@@ -226,6 +227,14 @@ fn dataset_line(version: &DatasetVersion) -> String {
     };
     let name = format!("{}@{}", version.dataset, version.number);
     format!("{name:<14} {state}: {}", what_changed(version))
+}
+
+/// Returns why a version was refused; whichever took the alias is told of by itself.
+fn judged_line(verdict: &Verdict) -> Option<String> {
+    let Verdict { model, version, alias, rules, outcome, .. } = verdict;
+    let failed: Vec<&str> = rules.iter().filter(|rule| !rule.passed).map(|rule| rule.text.as_str()).collect();
+    let name = format!("{model}@{version}");
+    (*outcome == VerdictOutcome::Refused).then(|| format!("{name:<14} refused as {alias}: {}", failed.join("; ")))
 }
 
 fn endpoint_line(revision: &EndpointRevision) -> String {

@@ -130,10 +130,11 @@ impl Gateway {
         Some(self.find(project, endpoint)?.stats())
     }
 
-    /// Returns the metrics of all endpoints in the text format of Prometheus.
-    pub fn metrics(&self) -> String {
-        let mut endpoints: Vec<_> =
-            self.inner.endpoints.read().expect("not poisoned").values().map(|endpoint| endpoint.stats()).collect();
+    /// Returns the metrics of a project's endpoints, or of all, in the text format of Prometheus.
+    pub fn metrics(&self, project: Option<&Name>) -> String {
+        let endpoints = self.inner.endpoints.read().expect("not poisoned");
+        let mut endpoints: Vec<_> = endpoints.values().map(|endpoint| endpoint.stats()).collect();
+        endpoints.retain(|stats| project.is_none_or(|project| stats.project == *project));
         endpoints.sort_by(|a, b| (&a.project, &a.endpoint).cmp(&(&b.project, &b.endpoint)));
         metrics::text(&endpoints)
     }

@@ -2,6 +2,7 @@
 
 use axum::extract::Path;
 use maud::{Markup, html};
+use windlass_control::ServerCondition;
 use windlass_kinds::{
     Kind, Name,
     manifest::{EndpointSpec, LabelsSpec, Spec},
@@ -10,12 +11,13 @@ use windlass_kinds::{
 
 use super::{
     chart::{Bar, timeline},
-    component::{Tone, badge, bytes, count, empty, facts, instant, maybe_instant, nothing, table},
+    component::{Tone, badge, bytes, count, empty, facts, instant, maybe_instant, nothing, number, plural, table},
     error::PageError,
     layout::{Page, Part, section},
     links::Links,
     viewer::Viewer,
 };
+use crate::EndpointTraffic;
 
 /// How many revisions are drawn and listed, the newest.
 const LISTED: usize = 100;
@@ -56,6 +58,8 @@ pub(super) async fn show(viewer: Viewer, Path((_, name)): Path<(String, String)>
         Some(_) | None => None,
     };
     let links = &viewer.links;
+    let condition = viewer.state.control.deployer().condition(&viewer.project, &name).await;
+    let traffic = viewer.state.traffic.of(&viewer.project, &name);
     let body = html! {
         @match spec {
             Some(spec) => {
@@ -64,6 +68,7 @@ pub(super) async fn show(viewer: Viewer, Path((_, name)): Path<(String, String)>
             }
             None => { p.lead { "This endpoint was deleted." } }
         }
+        (section("now", "How it fares", fares(condition.as_ref(), traffic.as_ref())))
         (section("served", "Who served when", html! {
             @if served.is_empty() { (empty("Nothing has been served yet: no version has the alias.")) } @else {
                 (periods(&served, links, viewer.state.control.clock().now()))
@@ -121,6 +126,42 @@ fn about(name: &Name, spec: &EndpointSpec, monitors: &[Revision], links: &Links)
             },
         ),
     ])
+}
+
+/// Shows the model server and what was asked of the endpoint since this process began.
+fn fares(condition: Option<&ServerCondition>, traffic: Option<&EndpointTraffic>) -> Markup {
+    let mut shown = Vec::new();
+    if let Some(ServerCondition { number: served, starting, trouble, restarts, memory }) = condition {
+        let state = match (served, trouble.is_empty()) {
+            (Some(_), true) => badge(Tone::Good, "runs"),
+            (Some(_), false) => badge(Tone::Bad, "in trouble"),
+            (None, _) => badge(Tone::Calm, "does not run"),
+        };
+        shown.push(("model server", html! { (state) @if !trouble.is_empty() { " " (trouble) } }));
+        if let Some(starting) = starting {
+            shown.push(("starting beside it", html! { (badge(Tone::Busy, "starting")) " " (starting) }));
+        }
+        shown.push(("started again", html! { (plural(*restarts as usize, "time")) }));
+        shown.push(("memory", html! { (bytes(*memory)) }));
+    }
+    if let Some(traffic) = traffic {
+        let EndpointTraffic { requests, refused, failed, in_flight, rows, median, p99, lost } = traffic;
+        let asked = html! { (count(*requests)) ", of " (count(*rows)) " rows; " (count(*in_flight)) " being answered" };
+        shown.push(("requests", asked));
+        shown.push(("wrongly asked", html! { (count(*refused)) " (status 4xx)" }));
+        let tone = if *failed > 0 { Tone::Bad } else { Tone::Good };
+        shown.push(("not answered", html! { (badge(tone, &count(*failed))) " (status 5xx)" }));
+        let about =
+            |seconds: &Option<f64>| seconds.map_or_else(|| "–".to_owned(), |it| format!("{} ms", number(it * 1e3)));
+        shown.push((
+            "time to answer",
+            html! { "half within about " (about(median)) ", 99 of 100 within " (about(p99)) },
+        ));
+        if *lost > 0 {
+            shown.push(("not in the log", html! { (badge(Tone::Bad, &count(*lost))) " predictions" }));
+        }
+    }
+    if shown.is_empty() { empty("It is not served by this process.") } else { facts(shown) }
 }
 
 fn periods(served: &[EndpointRevision], links: &Links, now: windlass_kinds::Micros) -> Markup {

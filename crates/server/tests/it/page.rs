@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Every page over the story, with something that it must say.
-const PAGES: [(&str, &str); 22] = [
+const PAGES: [(&str, &str); 23] = [
     ("/", "What happened"),
     ("/projects/default", "The loop"),
     ("/projects/default/runs", "train-3"),
@@ -24,6 +24,7 @@ const PAGES: [(&str, &str); 22] = [
     ("/projects/default/models/flights/versions/2", "promoted to champion"),
     ("/projects/default/models/flights/versions/5", "95 % interval −0.32 to 0.55"),
     ("/projects/default/endpoints/flights", "Who served when"),
+    ("/projects/default/endpoints/flights", "half within about 1.2 ms, 99 of 100 within about 34 ms"),
     ("/projects/default/monitors/flights-quality", "above 1.1 × the test score"),
     ("/projects/default/monitors/flights-drift", "only shown"),
     ("/projects/default/experiments", "train"),

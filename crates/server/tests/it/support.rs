@@ -17,7 +17,7 @@ use windlass_kinds::{
     record::{Attempt, AttemptState, PipelineRun, PrepareFailure, Run, RunStatus, StepRun, Token},
 };
 use windlass_oci::MemoryStore;
-use windlass_server::{AppState, ServerSettings};
+use windlass_server::{AppState, EndpointTraffic, ServerSettings, Traffic};
 use windlass_testkit::TestStore;
 
 pub(crate) const NOW: Micros = Micros(1_700_000_000_000_000);
@@ -51,6 +51,30 @@ impl Executor for Nowhere {
     }
 
     async fn forget(&self, _: &AttemptId) {}
+}
+
+/// Counts of a gateway that answered for `flights` alone.
+struct Asked;
+
+impl Traffic for Asked {
+    fn of(&self, _: &Name, endpoint: &Name) -> Option<EndpointTraffic> {
+        let traffic = EndpointTraffic {
+            requests: 12_345,
+            refused: 40,
+            failed: 3,
+            in_flight: 2,
+            rows: 99_000,
+            median: Some(0.0012),
+            p99: Some(0.034),
+            lost: 7,
+        };
+        (endpoint.as_str() == "flights").then_some(traffic)
+    }
+
+    fn metrics(&self, project: Option<&Name>) -> String {
+        let project = project.map_or("", Name::as_str);
+        format!("# TYPE windlass_endpoint_rows_total counter\nwindlass_endpoint_rows_total{{project=\"{project}\"}} 99000\n")
+    }
 }
 
 pub(crate) fn name(text: &str) -> Name {
@@ -102,7 +126,8 @@ impl TestServer {
         };
         let blobs = Arc::new(MemoryStore::default());
         let control = Control::new(store.clone(), blobs, Arc::new(Nowhere), Arc::new(SystemClock), settings);
-        let router = windlass_server::router(AppState::new(control, ServerSettings::default()));
+        let state = AppState::new(control, ServerSettings::default()).with_traffic(Arc::new(Asked));
+        let router = windlass_server::router(state);
         Self { store, router }
     }
 

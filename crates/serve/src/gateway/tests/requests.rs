@@ -118,5 +118,5 @@ async fn what_is_not_a_prediction_is_told_too() {
     let metrics = place.send(get("/endpoints/flights/metrics")).await;
     assert_eq!(metrics.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
     assert!(metrics.body.contains("windlass_endpoint_model_version{project=\"default\",endpoint=\"flights\"} 3\n"));
-    assert_eq!(metrics.body, place.gateway.metrics());
+    assert_eq!(metrics.body, place.gateway.metrics(None));
 }
