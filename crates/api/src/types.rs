@@ -5,7 +5,10 @@ use serde_json::{Map, Value};
 use windlass_kinds::{
     Digest, Micros, Name, PipelineRunId,
     manifest::{Manifest, MonitorSpec, Resolved},
-    record::{EndpointRevision, ModelVersion, Observation, PipelineRun, RegisteredModel, StepRun, Verdict},
+    record::{
+        EndpointRevision, LabelTotals, LabelUpload, ModelVersion, Observation, PipelineRun, RegisteredModel, StepRun,
+        Verdict,
+    },
 };
 
 /// The error body of every refusal.
@@ -105,6 +108,28 @@ pub struct VerdictView {
     /// Whether deciding again over the same evidence gave the same; none where the gate was written anew since.
     #[serde(default)]
     pub replayed: Option<bool>,
+}
+
+/// What `POST /api/v1/endpoints/{name}/labels` answers: the rows sent, by what became of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LabelsAnswer {
+    /// Rows that had no label before.
+    pub accepted: u64,
+    /// Rows whose label was said once more.
+    pub unchanged: u64,
+    /// Rows whose label was changed or taken back.
+    pub corrected: u64,
+    /// Rows that were never predicted so far; their labels are kept. Each is counted above as well.
+    pub unknown: u64,
+}
+
+/// `GET /api/v1/endpoints/{name}/labels`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LabelsDetail {
+    /// What is known in all.
+    pub totals: LabelTotals,
+    /// The newest sendings that changed something, the newest first.
+    pub uploads: Vec<LabelUpload>,
 }
 
 /// `GET /api/v1/monitors/{name}`.

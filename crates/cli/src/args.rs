@@ -133,6 +133,11 @@ pub(crate) enum Command {
         after_help = "Examples:\n  windlass predict flights -f rows.csv\n  windlass predict flights -f rows.parquet -o json\n  cat rows.json | windlass predict flights -f -"
     )]
     Predict(PredictArgs),
+    /// Send what became true of rows that an endpoint predicted; without a file, show what was sent
+    #[command(
+        after_help = "Examples:\n  windlass labels flights -f labels.csv\n  windlass labels flights\n\nA row is named by the endpoint's `rowId` columns or by `row_id`; `label` is what is true, none takes it back; `at` may say when it became true:\n  row_id,label\n  UA/1545,11"
+    )]
+    Labels(LabelsArgs),
     /// Registered models: list, show, files
     #[command(
         subcommand,
@@ -191,6 +196,15 @@ pub(crate) struct PredictArgs {
     /// The rows: .csv, .json, .jsonl or .parquet; `-` is JSON on standard input
     #[arg(short, long, value_name = "FILE")]
     pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LabelsArgs {
+    /// The endpoint
+    pub(crate) endpoint: String,
+    /// The labels: .csv, .jsonl or .parquet
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -96,6 +96,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
             Command::Story(args) => commands::story::run(&global, args).await,
             Command::Ledger(command) => commands::ledger::run(&global, command).await,
             Command::Predict(args) => commands::predict::run(&global, args).await,
+            Command::Labels(args) => commands::labels::run(&global, args).await,
             Command::Token(command) => commands::token::run(&global, command).await,
             Command::Export(args) => commands::export::run(&global, args).await,
             Command::Doctor => commands::doctor::run(&global).await,

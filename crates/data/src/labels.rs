@@ -4,7 +4,11 @@
 //! without a value takes an earlier one back. A row that was predicted several times counts once, with its last
 //! prediction, so that a client that asks again does not weigh more.
 
+mod read;
+
 use std::collections::HashMap;
+
+pub use self::read::{LabelError, LabelFormat, read};
 
 /// A prediction and the label that belongs to it.
 #[derive(Debug, Clone, Copy, PartialEq)]

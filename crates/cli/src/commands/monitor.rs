@@ -54,6 +54,13 @@ fn show(detail: &MonitorDetail) {
         ]);
     }
     table.print();
+    if let Some(last) = observations.last() {
+        let counts = &last.basis.counts;
+        let told: Vec<String> = counts.iter().map(|(counted, count)| format!("{count} {}", counted.as_str())).collect();
+        if !told.is_empty() {
+            out!("\nin no value, as of the last window: {}", told.join(", "));
+        }
+    }
 }
 
 /// Draws a series, one character a value; a dot where a value is unknown.

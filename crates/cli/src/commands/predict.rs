@@ -86,7 +86,7 @@ fn split(table: &Rows) -> Value {
     json!({"dataframe_split": {"columns": names, "data": rows}})
 }
 
-fn cell(values: &Values, row: usize) -> Value {
+pub(super) fn cell(values: &Values, row: usize) -> Value {
     match values {
         // JSON has no NaN: a missing number is null.
         Values::Number(values) => json!(values[row]),

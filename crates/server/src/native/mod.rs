@@ -2,6 +2,7 @@
 
 mod content;
 mod endpoints;
+mod labels;
 mod ledger;
 mod models;
 mod monitors;
@@ -48,6 +49,7 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/api/v1/runs/{run}/steps/{step}/log", get(runs::log))
         .route("/api/v1/endpoints", get(endpoints::list))
         .route("/api/v1/endpoints/{name}", get(endpoints::read))
+        .route("/api/v1/endpoints/{name}/labels", get(labels::show).post(labels::take))
         .route("/api/v1/models", get(models::list))
         .route("/api/v1/models/{name}", get(models::read))
         .route("/api/v1/models/{name}/versions/{version}/files", get(models::files))
