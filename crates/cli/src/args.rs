@@ -212,9 +212,21 @@ pub(crate) struct ModelServerArgs {
     /// The model's folder
     #[arg(long)]
     pub(crate) model: PathBuf,
-    /// The onnxruntime library
+    /// The onnxruntime library, or the Python interpreter of the model's environment
     #[arg(long)]
     pub(crate) runtime: PathBuf,
+    /// A folder for what a model in Python writes
+    #[arg(long, default_value_os_t = std::env::temp_dir())]
+    pub(crate) scratch: PathBuf,
+    /// How many Python processes answer, each of which holds the model
+    #[arg(long, default_value_t = 1)]
+    pub(crate) processes: usize,
+    /// How long a model in Python may take for a request
+    #[arg(long, default_value = "30s")]
+    pub(crate) timeout: windlass_kinds::Span,
+    /// How long a model in Python may take to load
+    #[arg(long, default_value = "3m")]
+    pub(crate) patience: windlass_kinds::Span,
     /// How many threads one prediction may use
     #[arg(long, default_value_t = 1)]
     pub(crate) threads: usize,

@@ -2,7 +2,10 @@
 
 use std::process::ExitCode;
 
-use windlass_serve::model_server::{self, ProbeSettings, Settings};
+use windlass_serve::{
+    model::{Runner, python::PythonSettings},
+    model_server::{self, ProbeSettings, Settings},
+};
 
 use crate::{args::ModelServerArgs, failure::Failure};
 
@@ -13,15 +16,32 @@ const BODY_MAX: usize = 1 << 30;
 const ROWS_MAX: usize = 10_000_000;
 
 pub(crate) fn run(args: ModelServerArgs) -> Result<ExitCode, Failure> {
-    let ModelServerArgs { model, runtime: library, threads, socket, name, version, probe: _, rows, out } = args;
+    // No `..`: what a person writes must be used here or this stops compiling.
+    let ModelServerArgs {
+        model,
+        runtime: program,
+        scratch,
+        processes,
+        timeout,
+        patience,
+        threads,
+        socket,
+        name,
+        version,
+        probe: _,
+        rows,
+        out,
+    } = args;
+    let python = PythonSettings { scratch, processes, limit: timeout.0, patience: patience.0 };
+    let runner = Runner { program, threads, python };
     match (socket, rows, out) {
         (Some(socket), _, _) => {
             let (body_max, rows_max) = (BODY_MAX, ROWS_MAX);
-            model_server::run(Settings { model, library, threads, socket, name, version, body_max, rows_max })
+            model_server::run(Settings { model, runner, socket, name, version, body_max, rows_max })
                 .map_err(|error| Failure::user_because("the model server ended", error))?;
         }
         (None, Some(rows), Some(out)) => {
-            model_server::probe(ProbeSettings { model, library, threads, rows, out })
+            model_server::probe(ProbeSettings { model, runner, rows, out })
                 .map_err(|error| Failure::ours("the probe has no outcome", error))?;
         }
         (None, _, _) => return Err(Failure::user("`--socket`, or `--probe` with `--rows` and `--out`, is missing")),

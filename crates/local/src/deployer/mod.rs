@@ -27,7 +27,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use windlass_control::{Deployer, Deployment, ProbeAnswer, ProbeFailure, ProbeRequest, ServerCondition};
 use windlass_kinds::{Digest, Name};
 use windlass_oci::{BlobStore, TreeError};
-use windlass_serve::model::Description;
+use windlass_serve::model::{Description, Flavor};
 
 pub use self::front::{Drained, Front};
 use self::{
@@ -46,6 +46,8 @@ const PROBES: usize = 2;
 pub struct DeployerSettings {
     /// How long a model may take to load, and for its own example.
     pub patience: Duration,
+    /// How long one may take to load that Python runs: its packages are imported, and large ones take their time.
+    pub python_patience: Duration,
     /// How long a version may take for the rows it is tried on.
     pub probe_patience: Duration,
     /// How often a server is asked whether it is alive, and how much memory it holds.
@@ -67,6 +69,7 @@ impl Default for DeployerSettings {
     fn default() -> Self {
         Self {
             patience: Duration::from_secs(60),
+            python_patience: Duration::from_secs(180),
             probe_patience: Duration::from_secs(120),
             look_every: Duration::from_secs(2),
             hang_grace: Duration::from_secs(10),
@@ -138,9 +141,12 @@ impl Deployer for LocalDeployer {
         let scratch = tempfile::tempdir()
             .map_err(|error| ProbeFailure::Unavailable(format!("the model cannot be tried: {error}")))?;
         let title = format!("{model}/{version}");
-        let (folder, launch) = inner.prepare(&manifest, scratch.path().join("log"), &title).await?;
+        let limit = inner.tools.settings.probe_patience;
+        let (folder, launch) = inner.prepare(&manifest, scratch.path().join("log"), limit, &title).await?;
         let rows = probe::lay_down(inner.blobs.as_ref(), &rows, scratch.path()).await?;
-        let answer = probe::probe(&launch, scratch.path(), &rows, inner.tools.settings.probe_patience).await;
+        // A model that loads fast has so much more time for the rows, which harms nobody.
+        let patience = limit + launch.patience.saturating_sub(inner.tools.settings.patience);
+        let answer = probe::probe(&launch, scratch.path(), &rows, patience).await;
         drop(folder);
         answer
     }
@@ -156,7 +162,8 @@ impl Deployer for LocalDeployer {
         let starting = Starting::new(&endpoint, &deployment);
         let log = inner.data.endpoint_log(&deployment.project, &deployment.endpoint);
         let title = format!("{}/{}", deployment.model, deployment.version);
-        let (folder, launch) = inner.prepare(&deployment.manifest, log, &title).await?;
+        let limit = deployment.spec.limits.timeout.0;
+        let (folder, launch) = inner.prepare(&deployment.manifest, log, limit, &title).await?;
         let socket = inner.tools.sockets.next();
         let socket = socket.map_err(|error| unavailable(&format!("there is no place for a socket: {error}")))?;
         let patience = inner.tools.settings.patience;
@@ -164,7 +171,7 @@ impl Deployer for LocalDeployer {
             StartFailure::Model(why) => ProbeFailure::NotServable(why),
             StartFailure::Machine(why) => ProbeFailure::Unavailable(why),
         };
-        let server = ModelServer::start(&launch, socket, patience).await.map_err(failed)?;
+        let server = ModelServer::start(&launch, socket).await.map_err(failed)?;
         if let Err(failure) = warm::warm(&server, &launch.model, patience).await {
             server.end().await;
             return Err(failed(failure));
@@ -232,11 +239,12 @@ impl Inner {
         Arc::clone(entry)
     }
 
-    /// Lays a model out and finds the library that runs it; `title` names it for people.
+    /// Lays a model out and finds what runs it; `title` names it for people.
     async fn prepare(
         &self,
         manifest: &Digest,
         log: PathBuf,
+        limit: Duration,
         title: &str,
     ) -> Result<(ModelFolder, Launch), ProbeFailure> {
         let folder = self.folders.get(manifest).await.map_err(|error| {
@@ -252,15 +260,20 @@ impl Inner {
                 _ => ProbeFailure::Unavailable(reason),
             }
         })?;
-        // What no model server could run needs no library either.
+        // What no model server could run needs no packages either.
         let path = folder.path().to_owned();
-        match tokio::task::spawn_blocking(move || Description::read(&path)).await {
-            Ok(Ok(_)) => {}
+        let flavor = match tokio::task::spawn_blocking(move || Description::read(&path)).await {
+            Ok(Ok(description)) => description.flavor,
             Ok(Err(error)) => return Err(ProbeFailure::NotServable(windlass_control::chain(&error))),
             Err(error) => return Err(unavailable(&error.to_string())),
-        }
-        let library = runtime::library(self.python.as_ref(), folder.path(), title).await?;
-        let launch = Launch { binary: self.binary.clone(), model: folder.path().to_owned(), library, log };
+        };
+        let program = runtime::find(self.python.as_ref(), folder.path(), &flavor, title).await?;
+        let patience = match flavor {
+            Flavor::Onnx { file: _ } => self.tools.settings.patience,
+            Flavor::Python { version: _ } => self.tools.settings.python_patience,
+        };
+        let (binary, model) = (self.binary.clone(), folder.path().to_owned());
+        let launch = Launch { binary, model, program, patience, limit, log };
         Ok((folder, launch))
     }
 }

@@ -60,7 +60,9 @@ async fn probe_once(
     patience: Duration,
 ) -> Result<Option<ProbeAnswer>, ProbeFailure> {
     let out = folder.join("answer.json");
-    let (mut command, log_from) = launch.command().map_err(unavailable)?;
+    let work = folder.join("work");
+    fs::create_dir_all(&work).map_err(unavailable)?;
+    let (mut command, log_from) = launch.command(&work).map_err(unavailable)?;
     let mut child = command
         .arg("--probe")
         .arg("--rows")

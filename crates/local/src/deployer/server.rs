@@ -15,11 +15,13 @@ use std::{
 
 use rustix::process::{Pid, Signal};
 use serde::Deserialize;
+use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
     process::{Child, ChildStdin, ChildStdout, Command},
     time::timeout,
 };
+use windlass_kinds::Span;
 use windlass_net::SocketClient;
 
 use crate::process;
@@ -39,6 +41,9 @@ const LAST_WORDS: u64 = 4096;
 /// A log grown over this is begun anew.
 const LOG_CAP: u64 = 16 << 20;
 
+/// How many Python processes hold a model, where Python does: where one dies or is slow, the other answers.
+const PROCESSES: &str = "2";
+
 /// How long a server may take to end once its input closed.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -49,31 +54,46 @@ pub(super) struct Launch {
     pub(super) binary: PathBuf,
     /// The model's folder.
     pub(super) model: PathBuf,
-    /// The library that runs it.
-    pub(super) library: PathBuf,
+    /// What runs it: a library, or a Python interpreter.
+    pub(super) program: PathBuf,
+    /// How long it may take to load.
+    pub(super) patience: Duration,
+    /// How long a model in Python may take for one request.
+    pub(super) limit: Duration,
     /// Where it complains.
     pub(super) log: PathBuf,
 }
 
 impl Launch {
-    /// Returns the command that all uses of a model server begin with, and where in the log its words will begin.
-    pub(super) fn command(&self) -> io::Result<(Command, u64)> {
-        let (log, from) = open_log(&self.log)?;
-        let mut command = Command::new(&self.binary);
+    /// Returns the command that all uses of a model server begin with, and where in the log its words will begin. What a
+    /// model in Python writes goes to `scratch`.
+    pub(super) fn command(&self, scratch: &Path) -> io::Result<(Command, u64)> {
+        // No `..`: what a server is started with must be used here or this stops compiling.
+        let Self { binary, model, program, patience, limit, log } = self;
+        let (log, from) = open_log(log)?;
+        let mut command = Command::new(binary);
         command
             .arg("model-server")
             .arg("--model")
-            .arg(&self.model)
+            .arg(model)
             .arg("--runtime")
-            .arg(&self.library)
+            .arg(program)
+            .arg("--scratch")
+            .arg(scratch)
+            .args(["--processes", PROCESSES, "--patience", &span(*patience), "--timeout", &span(*limit)])
             .env_clear()
             .envs(PASSED_ON.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
-            .current_dir(&self.model)
+            .current_dir(model)
             .stdin(Stdio::piped())
             .stderr(log)
             .kill_on_drop(true);
         Ok((command, from))
     }
+}
+
+/// Returns a length of time as the command line takes it.
+fn span(length: Duration) -> String {
+    Span(length).to_string()
 }
 
 /// A model server that answers, or did a moment ago.
@@ -89,6 +109,8 @@ pub(super) struct ModelServer {
     log: PathBuf,
     /// Where in the log its words begin.
     log_from: u64,
+    /// What its model wrote goes with it.
+    _scratch: TempDir,
 }
 
 /// Its first line: that it is ready, or why it never will be.
@@ -109,9 +131,12 @@ pub(super) enum StartFailure {
 
 impl ModelServer {
     /// Starts a server and waits until it says that it is ready.
-    pub(super) async fn start(launch: &Launch, socket: PathBuf, patience: Duration) -> Result<Self, StartFailure> {
+    pub(super) async fn start(launch: &Launch, socket: PathBuf) -> Result<Self, StartFailure> {
         let machine = |error: io::Error| StartFailure::Machine(format!("a model server cannot be started: {error}"));
-        let (mut command, log_from) = launch.command().map_err(machine)?;
+        let patience = launch.patience;
+        let beside = socket.parent().unwrap_or(Path::new("/"));
+        let scratch = tempfile::Builder::new().prefix("work-").tempdir_in(beside).map_err(machine)?;
+        let (mut command, log_from) = launch.command(scratch.path()).map_err(machine)?;
         let mut child = command.arg("--socket").arg(&socket).stdout(Stdio::piped()).spawn().map_err(machine)?;
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(StartFailure::Machine("a model server has no pipes".to_owned()));
@@ -142,8 +167,9 @@ impl ModelServer {
         }
         let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         let client = SocketClient::new(&socket, ANSWER_CAP, 1);
+        let (input, output) = (Some(input), output.into_inner());
         let log = launch.log.clone();
-        Ok(Self { child, input: Some(input), _output: output.into_inner(), pid, socket, client, log, log_from })
+        Ok(Self { child, input, _output: output, pid, socket, client, log, log_from, _scratch: scratch })
     }
 
     /// Returns where it listens.

@@ -3,7 +3,7 @@
 use std::{fs, io, path::Path, time::Duration};
 
 use bytes::Bytes;
-use http::Request;
+use http::{Request, StatusCode};
 use tokio::time::timeout;
 use windlass_net::SocketError;
 use windlass_scan::read_capped;
@@ -16,9 +16,18 @@ const EXAMPLE: &str = "serving_input_example.json";
 /// The most of an example that is read, in bytes; a larger one is not sent.
 const EXAMPLE_CAP: u64 = 1 << 20;
 
-/// Asks a server whether it is alive.
-pub(super) async fn ping(server: &ModelServer) -> Result<(), SocketError> {
-    server.client().send(request("GET", "/ping", Bytes::new())).await.map(drop)
+/// Asks a server whether it is alive. It may be so and have no process that answers for its model: then the text says
+/// why, and is empty otherwise.
+pub(super) async fn ping(server: &ModelServer) -> Result<String, SocketError> {
+    let answer = server.client().send(request("GET", "/ping", Bytes::new())).await?;
+    Ok(if answer.status().is_success() { String::new() } else { said(answer.body()) })
+}
+
+/// Returns the message of a refusal.
+fn said(body: &[u8]) -> String {
+    let refusal: Option<serde_json::Value> = serde_json::from_slice(body).ok();
+    let message = refusal.as_ref().and_then(|refusal| refusal["message"].as_str().map(str::to_owned));
+    message.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned()).chars().take(1000).collect()
 }
 
 /// Has a server answer the model's own example, where it has one. An error says why the model cannot be served: where
@@ -35,12 +44,12 @@ pub(super) async fn warm(server: &ModelServer, model: &Path, patience: Duration)
             let why = windlass_control::chain(&error);
             Err(StartFailure::Machine(format!("it gave no answer to its own example: {why}")))
         }
+        Ok(Ok(answer)) if answer.status() == StatusCode::SERVICE_UNAVAILABLE => {
+            Err(StartFailure::Machine(format!("it gave no answer to its own example: {}", said(answer.body()))))
+        }
         // An example in a form that its signature does not know is odd, but harms nobody.
         Ok(Ok(answer)) if !answer.status().is_server_error() => Ok(()),
-        Ok(Ok(answer)) => {
-            let text: String = String::from_utf8_lossy(answer.body()).chars().take(300).collect();
-            Err(StartFailure::Model(format!("it failed on its own example: {text}")))
-        }
+        Ok(Ok(answer)) => Err(StartFailure::Model(format!("it failed on its own example: {}", said(answer.body())))),
     }
 }
 

@@ -224,7 +224,7 @@ impl Watch {
     /// Starts a server of the same revision, warms it and switches to it.
     async fn start_another(&mut self) -> Result<(), String> {
         let socket = self.tools.sockets.next().map_err(|error| format!("there is no place for a socket: {error}"))?;
-        let started = ModelServer::start(&self.launch, socket, self.tools.settings.patience).await;
+        let started = ModelServer::start(&self.launch, socket).await;
         let server = started.map_err(|failure| match failure {
             StartFailure::Model(why) | StartFailure::Machine(why) => why,
         })?;
@@ -251,8 +251,10 @@ impl Watch {
         let hung_after = self.deployment.spec.limits.timeout.0 * 2 + settings.hang_grace;
         let State::Up { server, warm_memory, answered, .. } = &mut self.state else { return };
         let ping = timeout(settings.look_every, warm::ping(server)).await;
-        if matches!(ping, Ok(Ok(()))) {
+        let mut trouble = None;
+        if let Ok(Ok(said)) = ping {
             *answered = Instant::now();
+            trouble = Some(said);
         }
         let (memory, silent) = (server.memory(), answered.elapsed());
         let limit = warm_memory.saturating_mul(2).saturating_add(settings.memory_growth);
@@ -273,6 +275,10 @@ impl Watch {
                 // The one that grew goes on, and is looked at again.
                 Err(why) => self.say(&format!("its model server grew to {mib} MiB, and no other starts: {why}"), false),
             }
+        } else if let Some(trouble) = trouble
+            && self.shared.lock().expect("not poisoned").trouble != trouble
+        {
+            self.say(&trouble, true);
         }
     }
 

@@ -22,7 +22,7 @@ pub enum ModelError {
     #[error("the file `MLmodel` cannot be understood: {0}")]
     Description(String),
     /// The model has no flavour that is served.
-    #[error("the model has the flavours {given}, and only `onnx` is served; log it with `mlflow.onnx.log_model`")]
+    #[error("the model has the flavours {given}, and served are `onnx` and `python_function`")]
     Flavor {
         /// The flavours that it has, in one text.
         given: String,
@@ -36,6 +36,9 @@ pub enum ModelError {
     /// The signature says other than the model itself.
     #[error("the signature does not fit the model: {0}")]
     Misfit(String),
+    /// Python does not load the model.
+    #[error("{0}")]
+    Python(String),
     /// The runtime refuses the model, or is missing.
     #[error(transparent)]
     Runtime(#[from] InferError),
@@ -50,6 +53,18 @@ pub enum PredictError {
     /// The model failed on these rows.
     #[error(transparent)]
     Runtime(#[from] InferError),
+    /// The model says that what was asked is wrong.
+    #[error("the model refuses the request: {0}")]
+    Asker(String),
+    /// The model failed on these rows, in its own words.
+    #[error("the model failed: {0}")]
+    Failed(String),
+    /// The model took too long.
+    #[error("the model did not answer in time")]
+    Late,
+    /// Nobody answers for the model at the moment.
+    #[error("the model does not answer at the moment: {0}")]
+    Down(String),
     /// The model gave something else than one value a row.
     #[error("the model's output `{name}` {problem}")]
     Output {

@@ -89,7 +89,10 @@ impl Answerer {
                     _ => None,
                 };
             }
-            Route::Ping => json(StatusCode::OK, Bytes::from_static(b"\n")),
+            Route::Ping => match self.model.trouble() {
+                None => json(StatusCode::OK, Bytes::from_static(b"\n")),
+                Some(trouble) => refusal(false, StatusCode::SERVICE_UNAVAILABLE, &trouble),
+            },
             Route::Version => json(StatusCode::OK, Bytes::from_static(MLFLOW.as_bytes())),
             Route::Oip(oip::Path::Server) => {
                 json(StatusCode::OK, oip::server_metadata(env!("CARGO_PKG_VERSION")).to_string())
@@ -102,7 +105,11 @@ impl Answerer {
             }
             Route::Oip(oip::Path::Model { .. }) => {
                 let signature = self.model.signature();
-                json(StatusCode::OK, oip::model_metadata(name, &[version], signature, self.model.outputs()).to_string())
+                json(
+                    StatusCode::OK,
+                    oip::model_metadata(name, &[version], self.model.platform(), signature, self.model.outputs())
+                        .to_string(),
+                )
             }
         };
         Some(answer)
@@ -163,9 +170,13 @@ impl Answerer {
             Ok(table) => table,
             Err(error) => {
                 let status = match error {
-                    PredictError::Value(_) => StatusCode::BAD_REQUEST,
+                    PredictError::Value(_) | PredictError::Asker(_) => StatusCode::BAD_REQUEST,
                     // The request is all that the signature asks for, so it is the model that is wrong.
-                    PredictError::Runtime(_) | PredictError::Output { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+                    PredictError::Runtime(_) | PredictError::Failed(_) | PredictError::Output { .. } => {
+                        StatusCode::INTERNAL_SERVER_ERROR
+                    }
+                    PredictError::Late => StatusCode::GATEWAY_TIMEOUT,
+                    PredictError::Down(_) => StatusCode::SERVICE_UNAVAILABLE,
                 };
                 return refusal(is_oip, status, &error.to_string());
             }

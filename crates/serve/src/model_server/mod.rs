@@ -18,16 +18,15 @@ pub use self::{
     probe::{ProbeSettings, probe},
     server::{ServeError, run},
 };
+use crate::model::Runner;
 
 /// What a model server needs to know.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The folder of the model, in MLflow's format.
     pub model: PathBuf,
-    /// The onnxruntime library.
-    pub library: PathBuf,
-    /// How many threads one prediction may use.
-    pub threads: usize,
+    /// What runs it.
+    pub runner: Runner,
     /// Where to listen; there must be nothing yet.
     pub socket: PathBuf,
     /// The name that the model answers to.

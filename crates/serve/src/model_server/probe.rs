@@ -13,7 +13,7 @@ use windlass_data::table::{Table, TableLimits, Values, read_table};
 use windlass_kinds::manifest::DataFormat;
 
 use super::{input, server::chain};
-use crate::model::{Model, predictions};
+use crate::model::{Model, Runner, predictions};
 
 /// How many rows are predicted at a time.
 const BATCH: usize = 4096;
@@ -23,10 +23,8 @@ const BATCH: usize = 4096;
 pub struct ProbeSettings {
     /// The folder of the model, in MLflow's format.
     pub model: PathBuf,
-    /// The onnxruntime library.
-    pub library: PathBuf,
-    /// How many threads one prediction may use.
-    pub threads: usize,
+    /// What runs it.
+    pub runner: Runner,
     /// The rows to predict: a Parquet file with the columns of the signature, and perhaps others.
     pub rows: PathBuf,
     /// Where the outcome goes.
@@ -58,8 +56,8 @@ pub fn probe(settings: ProbeSettings) -> io::Result<()> {
 }
 
 fn predict(settings: &ProbeSettings) -> Result<Vec<f64>, String> {
-    let ProbeSettings { model, library, threads, rows, out: _ } = settings;
-    let model = Model::load(model, library, *threads).map_err(|error| chain(&error))?;
+    let ProbeSettings { model, runner, rows, out: _ } = settings;
+    let model = Model::load(model, runner).map_err(|error| chain(&error))?;
     let table = read_table(rows, Some(DataFormat::Parquet), None, &TableLimits::default());
     let table = table.map_err(|error| format!("the rows to predict: {}", chain(&error)))?;
     let wanted: Vec<&(String, Values)> = table

@@ -61,7 +61,7 @@ pub fn run(settings: Settings) -> Result<(), ServeError> {
 }
 
 fn start(settings: Settings) -> Result<(), ServeError> {
-    let model = Model::load(&settings.model, &settings.library, settings.threads)?;
+    let model = Model::load(&settings.model, &settings.runner)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ServeError::Start)?;
     let served = runtime.block_on(serve(Answerer { settings, model, pace: Pace::new() }));
     // A prediction that does not end must not keep the process.
@@ -132,7 +132,7 @@ async fn respond(answerer: &Arc<Answerer>, head: &http::request::Parts, body: In
         Ok(question) => question,
         Err(error) => return refusal(is_oip, error.status(), &error.to_string()),
     };
-    if !answerer.pace.is_slow(question.rows()) {
+    if !answerer.model.is_elsewhere() && !answerer.pace.is_slow(question.rows()) {
         return answerer.answer(question);
     }
     let answerer = Arc::clone(answerer);

@@ -1,7 +1,7 @@
 //! `/invocations`, as MLflow's scoring server has it.
 //!
 //! Forms of the body: <https://mlflow.org/docs/latest/ml/deployment/deploy-model-locally/#inference-server-specification>.
-//! Inference parameters are refused, since no ONNX model takes any.
+//! Inference parameters are refused, and models get those that their signature has as defaults.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ use super::{
     csv,
     frame::{Body, Content, Frame},
 };
-use crate::model::Signature;
+use crate::model::{Signature, python::UNNAMED};
 
 /// How many times its bytes a Parquet body may be in memory.
 const PARQUET_GROWTH: usize = 64;
@@ -290,10 +290,48 @@ impl<'de> Visitor<'de> for NothingSeed<'_> {
     }
 }
 
-/// Writes an answer: `{"predictions": [{"COLUMN": VALUE, …}, …]}`, the form in which MLflow answers for an ONNX model.
+/// Writes an answer: `{"predictions": [{"COLUMN": VALUE, …}, …]}`, the form in which MLflow answers for a data frame.
 ///
-/// Numbers that are not finite are null, which JSON can hold.
+/// An output without a name is written as MLflow writes an array: `[VALUE, …]`, or `[[VALUE, …], …]` where it has
+/// several columns. Numbers that are not finite are null, which JSON can hold.
 pub fn encode(answer: &Table) -> Vec<u8> {
+    match unnamed(answer) {
+        Some(is_flat) => lists(answer, is_flat),
+        None => records(answer),
+    }
+}
+
+/// Tells whether an answer is one output without a name, and whether that is a single column.
+fn unnamed(answer: &Table) -> Option<bool> {
+    let is_part = |(at, name): (usize, &str)| {
+        let place = name.strip_prefix(UNNAMED).and_then(|rest| rest.strip_prefix('_'));
+        place.is_some_and(|place| place.parse() == Ok(at))
+    };
+    let mut names = answer.columns().iter().map(|(name, _)| name.as_str());
+    match answer.columns() {
+        [(name, _)] if name == UNNAMED => Some(true),
+        [_, _, ..] if names.by_ref().enumerate().all(is_part) => Some(false),
+        _ => None,
+    }
+}
+
+fn lists(answer: &Table, is_flat: bool) -> Vec<u8> {
+    let mut out = Vec::with_capacity(32 + answer.rows() * answer.columns().len() * 24);
+    out.extend_from_slice(b"{\"predictions\": [");
+    for row in 0..answer.rows() {
+        out.extend_from_slice(if row == 0 { b"" } else { b", " });
+        out.extend_from_slice(if is_flat { b"" } else { b"[" });
+        for (at, (_, values)) in answer.columns().iter().enumerate() {
+            out.extend_from_slice(if at == 0 { b"" } else { b", " });
+            value(&mut out, values, row);
+        }
+        out.extend_from_slice(if is_flat { b"" } else { b"]" });
+    }
+    out.extend_from_slice(b"]}");
+    out
+}
+
+fn records(answer: &Table) -> Vec<u8> {
     let keys: Vec<String> =
         answer.columns().iter().map(|(name, _)| serde_json::Value::from(name.as_str()).to_string()).collect();
     let mut out = Vec::with_capacity(32 + answer.rows() * keys.iter().map(|key| key.len() + 24).sum::<usize>());

@@ -284,12 +284,24 @@ fn csv_and_other_types_of_bodies() {
 
 #[test]
 fn answers_are_those_of_mlflow() {
-    let table = Table::new(vec![
-        ("y\"".to_owned(), Values::Number(vec![1.5, f64::INFINITY])),
-        ("label".to_owned(), Values::Int(vec![Some(1), None])),
-    ]);
-    let text = String::from_utf8(invocations::encode(&table.unwrap())).unwrap();
-    assert_eq!(text, r#"{"predictions": [{"y\"": 1.5, "label": 1}, {"y\"": null, "label": null}]}"#);
+    let table = |names: &[&str]| {
+        let columns = [Values::Number(vec![1.5, f64::INFINITY]), Values::Int(vec![Some(1), None])];
+        Table::new(names.iter().map(|name| (*name).to_owned()).zip(columns).collect()).unwrap()
+    };
+    for (names, expected) in [
+        (&["y\"", "label"][..], r#"[{"y\"": 1.5, "label": 1}, {"y\"": null, "label": null}]"#),
+        (&["y"], r#"[{"y": 1.5}, {"y": null}]"#),
+        // Without names, as MLflow writes an array.
+        (&["output-1"], "[1.5, null]"),
+        (&["output-1_0", "output-1_1"], "[[1.5, 1], [null, null]]"),
+        (
+            &["output-1_1", "output-1_0"],
+            r#"[{"output-1_1": 1.5, "output-1_0": 1}, {"output-1_1": null, "output-1_0": null}]"#,
+        ),
+    ] {
+        let text = String::from_utf8(invocations::encode(&table(names))).unwrap();
+        assert_eq!(text, format!(r#"{{"predictions": {expected}}}"#), "{names:?}");
+    }
 }
 
 fn inferred(json: &str, tail: &[u8], signature: &Signature) -> String {

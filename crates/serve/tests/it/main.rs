@@ -7,10 +7,11 @@ mod server;
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use serde::Deserialize;
-use windlass_serve::model::{Model, ModelError};
+use windlass_serve::model::{Model, ModelError, Runner, python::PythonSettings};
 
 /// Returns the onnxruntime library, or nothing where there is none, which is said.
 fn library() -> Option<PathBuf> {
@@ -36,8 +37,15 @@ fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/models").join(name)
 }
 
+/// Runs models on one thread.
+fn runner(program: PathBuf) -> Runner {
+    let scratch = std::env::temp_dir();
+    let (limit, patience) = (Duration::from_secs(30), Duration::from_secs(60));
+    Runner { program, threads: 1, python: PythonSettings { scratch, processes: 1, limit, patience } }
+}
+
 fn load(name: &str, library: &Path) -> Result<Model, ModelError> {
-    Model::load(&folder(name), library, 1)
+    Model::load(&folder(name), &runner(library.to_owned()))
 }
 
 /// Rows and what onnxruntime answers for them in Python.

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use windlass_data::table::{Table, Values, write_parquet};
 use windlass_serve::model_server::{self, ProbeSettings, Settings};
 
-use crate::{expected, folder, library, numbers};
+use crate::{expected, folder, library, numbers, runner};
 
 /// Tells the child what to do: the folder of a model, and a socket, or rows and where the outcome goes.
 const CHILD: &str = "WINDLASS_TEST_MODEL_SERVER";
@@ -22,17 +22,17 @@ const CHILD: &str = "WINDLASS_TEST_MODEL_SERVER";
 fn child() {
     let Ok(words) = std::env::var(CHILD) else { return };
     let words: Vec<PathBuf> = words.split(':').map(PathBuf::from).collect();
-    let (library, threads) = (library().unwrap(), 1);
+    let runner = runner(library().unwrap());
     match &words[..] {
         [model, socket] => {
             let (model, socket) = (model.clone(), socket.clone());
             let (name, version) = ("flights".to_owned(), "3".to_owned());
             let (body_max, rows_max) = (10_000, 40);
-            drop(model_server::run(Settings { model, library, threads, socket, name, version, body_max, rows_max }));
+            drop(model_server::run(Settings { model, runner, socket, name, version, body_max, rows_max }));
         }
         [model, rows, out] => {
             let (model, rows, out) = (model.clone(), rows.clone(), out.clone());
-            model_server::probe(ProbeSettings { model, library, threads, rows, out }).unwrap();
+            model_server::probe(ProbeSettings { model, runner, rows, out }).unwrap();
         }
         _ => panic!("{words:?}"),
     }

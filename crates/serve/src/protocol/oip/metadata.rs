@@ -73,7 +73,13 @@ pub fn server_metadata(version: &str) -> Value {
 }
 
 /// Returns what a model takes and gives. `versions` are those that can be asked.
-pub fn model_metadata(model: &str, versions: &[&str], signature: &Signature, outputs: &[OutputColumn]) -> Value {
+pub fn model_metadata(
+    model: &str,
+    versions: &[&str],
+    platform: &str,
+    signature: &Signature,
+    outputs: &[OutputColumn],
+) -> Value {
     let inputs = signature.inputs().iter().map(|input| {
         let element = signature.columns_of(input).first().map_or("FP32", |column| datatype(column.element));
         let shape: Vec<i64> = std::iter::once(-1).chain(input.width.and_then(|it| i64::try_from(it).ok())).collect();
@@ -86,7 +92,7 @@ pub fn model_metadata(model: &str, versions: &[&str], signature: &Signature, out
     json!({
         "name": model,
         "versions": versions,
-        "platform": "onnxruntime_onnx",
+        "platform": platform,
         "inputs": inputs.collect::<Vec<_>>(),
         "outputs": outputs.collect::<Vec<_>>(),
     })
