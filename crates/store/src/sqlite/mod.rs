@@ -2,9 +2,10 @@
 //!
 //! SQLite is called where its connection lives, on threads that may wait for the disk: a write crosses to the writer's
 //! thread once and its answer comes back once, however many statements it has, because waking a thread costs more than
-//! most statements. Reads go the same way to threads of the runtime that are made for waiting.
+//! most statements; where nobody else writes, a caller that may wait saves even that. Reads go the same way to threads of the runtime that are made for waiting.
 
 mod connection;
+mod pace;
 mod readers;
 mod writer;
 
@@ -24,7 +25,7 @@ use crate::{StoreError, Tx, migrate};
 use connection::Access;
 pub(crate) use connection::{SqliteConnection, SqliteRow};
 use readers::Readers;
-use writer::{Message, Writer};
+use writer::{Desk, Message, Writer};
 
 /// How many writes wait for the writer before callers wait to hand theirs over.
 const QUEUE: usize = 1024;
@@ -32,6 +33,8 @@ const QUEUE: usize = 1024;
 #[derive(Clone)]
 pub(crate) struct SqliteStore {
     readers: Readers,
+    /// Absent where nothing can be written.
+    desk: Option<Desk>,
     jobs: mpsc::Sender<Message>,
     writer: Arc<Mutex<Option<std::thread::JoinHandle<()>>>>,
 }
@@ -47,9 +50,11 @@ impl SqliteStore {
         })
         .await?;
         let (jobs, queue) = mpsc::channel(QUEUE);
+        let desk = Desk::new(connection);
         let writer =
-            Writer::start(connection, queue).map_err(|source| StoreError::Open { path: path.into(), source })?;
-        Ok(Self { readers: Readers::new(path, Access::Read), jobs, writer: Arc::new(Mutex::new(Some(writer))) })
+            Writer::start(desk.clone(), queue).map_err(|source| StoreError::Open { path: path.into(), source })?;
+        let readers = Readers::new(path, Access::Read);
+        Ok(Self { readers, desk: Some(desk), jobs, writer: Arc::new(Mutex::new(Some(writer))) })
     }
 
     /// Opens a file that cannot be written, with a schema that is ours already; there is no writer.
@@ -65,7 +70,7 @@ impl SqliteStore {
             return Err(StoreError::ReadOnly);
         }
         let (jobs, _) = mpsc::channel(1);
-        Ok(Self { readers: Readers::new(path, access), jobs, writer: Arc::default() })
+        Ok(Self { readers: Readers::new(path, access), desk: None, jobs, writer: Arc::default() })
     }
 
     pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
@@ -76,6 +81,18 @@ impl SqliteStore {
         let (job, answer) = writer::job(work);
         self.jobs.send(Message::Job(job)).await.map_err(|_| StoreError::Closed)?;
         answer.get().await
+    }
+
+    /// As [`SqliteStore::write`], on this thread where nobody else writes.
+    pub(crate) async fn write_here<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + Sync + 'static,
+    {
+        match self.desk.as_ref().and_then(|desk| desk.write(&work)) {
+            Some(answer) => answer,
+            None => self.write(work).await,
+        }
     }
 
     pub(crate) async fn read<T, F>(&self, work: F) -> Result<T, StoreError>

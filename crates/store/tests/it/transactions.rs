@@ -146,6 +146,60 @@ store_tests! {
         assert_eq!(left, right);
     }
 
+    async fn a_write_in_place_keeps_what_a_write_promises(store) {
+        store.write_here(|tx| Box::pin(async move { tx.counter_next("n").await })).await.unwrap();
+        assert_eq!(get(&store, "n").await, 1);
+        let failed = store
+            .write_here(|tx| {
+                Box::pin(async move {
+                    tx.counter_next("n").await?;
+                    Err::<(), _>(StoreError::conflict("on purpose"))
+                })
+            })
+            .await;
+        assert!(matches!(failed, Err(StoreError::Conflict { .. })), "{failed:?}");
+        let inner = store.clone();
+        let task = tokio::spawn(async move {
+            let write = inner.write_here(|tx| {
+                Box::pin(async move {
+                    tx.counter_next("n").await?;
+                    panic!("a mistake in a closure")
+                })
+            });
+            write.await.map(|(): ()| ())
+        });
+        assert!(task.await.unwrap_err().is_panic());
+        // What waits for anything else is begun here and carried out by the writer, once.
+        let waiting = store.write_here(|tx| {
+            Box::pin(async move {
+                tx.counter_next("n").await?;
+                tokio::task::yield_now().await;
+                tx.counter_next("n").await
+            })
+        });
+        waiting.await.unwrap();
+        assert_eq!(get(&store, "n").await, 3);
+        store.close().await;
+        let closed = store.write_here(|tx| Box::pin(async move { tx.counter_next("n").await })).await;
+        assert!(matches!(closed, Err(StoreError::Closed)), "{closed:?}");
+    }
+
+    async fn writes_in_place_and_handed_over_lose_nothing_to_each_other(store) {
+        let writes = (0..40).map(|number| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                for _ in 0..5 {
+                    match number % 2 {
+                        0 => store.write_here(|tx| Box::pin(async move { tx.counter_next("n").await })).await.unwrap(),
+                        _ => store.write(|tx| Box::pin(async move { tx.counter_next("n").await })).await.unwrap(),
+                    };
+                }
+            })
+        });
+        join_all(writes).await.into_iter().for_each(|task| task.unwrap());
+        assert_eq!(get(&store, "n").await, 200);
+    }
+
     async fn a_nul_in_text_is_refused(store) {
         let answer = store.write(|tx| Box::pin(async move { tx.meta_set("a", "b\0c").await })).await;
         assert!(matches!(answer, Err(StoreError::Invalid { .. })), "{answer:?}");
