@@ -6,18 +6,16 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode, Uri};
+use bytes::{Bytes, BytesMut};
+use http::{Request, Response, StatusCode, Uri};
 use tokio::time::Instant;
-use windlass_net::SocketError;
 
-use super::{call::Written, endpoint::Endpoint, refusal::Refusal, route::Live};
+use super::{endpoint::Endpoint, refusal::Refusal, route::Live};
+use crate::hop::LinkError;
 
 /// How long a model server may be unreachable before a request gives up.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Where a model server takes requests; it calls its one model so, whatever it is registered as.
-const INFER: &str = "/v2/models/model/infer";
-/// Where it tells what its model takes and gives.
+/// Where a model server tells what its model takes and gives; it calls its one model so, whatever it is registered as.
 pub(super) const METADATA: &str = "/v2/models/model";
 /// Where it tells that it lives.
 pub(super) const PING: &str = "/ping";
@@ -32,29 +30,24 @@ pub(super) struct Tries {
 }
 
 impl Tries {
-    /// Sends a request to the model server of a route. None says that it is worth another try, on the route that is
-    /// current then.
+    /// Asks the model server of a route. None says that it is worth another try, on the route that is current then.
     pub(super) async fn send(
         &mut self,
         endpoint: &Endpoint,
         live: &Live,
-        sent: &Written,
+        question: &Bytes,
         deadline: Instant,
-    ) -> Result<Option<Response<Bytes>>, Refusal> {
-        let mut request = Request::new(sent.body.clone());
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = Uri::from_static(INFER);
-        request.headers_mut().clone_from(&sent.headers);
-        let failed = match tokio::time::timeout_at(deadline, live.client.send(request)).await {
+    ) -> Result<Option<BytesMut>, Refusal> {
+        let failed = match tokio::time::timeout_at(deadline, live.links.ask(question.clone())).await {
             Ok(Ok(answer)) => return Ok(Some(answer)),
             Ok(Err(failed)) => failed,
             Err(_) => return Err(Refusal::new(StatusCode::GATEWAY_TIMEOUT, "the model did not answer in time")),
         };
         tracing::debug!(endpoint = %live.route.endpoint, version = live.route.version, "{failed}");
         match failed {
-            SocketError::Broken { .. } if !self.broken => self.broken = true,
-            SocketError::Broken { .. } => return Err(died()),
-            SocketError::Connect { .. } => {
+            LinkError::Broken { .. } if !self.broken => self.broken = true,
+            LinkError::Broken { .. } => return Err(died()),
+            LinkError::Connect { .. } => {
                 let now = Instant::now();
                 let since = *self.unreachable_since.get_or_insert(now);
                 if now >= deadline || now - since >= PATIENCE {
@@ -65,7 +58,7 @@ impl Tries {
                     () = tokio::time::sleep(PAUSE) => {}
                 }
             }
-            SocketError::TooLarge { .. } => {
+            LinkError::TooLarge { .. } => {
                 return Err(Refusal::new(StatusCode::BAD_GATEWAY, "the model's answer is too large"));
             }
         }
@@ -83,16 +76,13 @@ pub(super) async fn get(live: &Live, path: &'static str) -> Result<Response<Byte
 }
 
 /// Refuses what a model server refused: its own words, since the gateway checked the request before.
-pub(super) fn refused(answer: &Response<Bytes>) -> Refusal {
-    let said: Option<serde_json::Value> = serde_json::from_slice(answer.body()).ok();
-    let said = said.as_ref().and_then(|said| said["error"].as_str().or_else(|| said["message"].as_str()));
-    let said = said.unwrap_or("the model failed").chars().take(1000).collect::<String>();
-    let status = match answer.status() {
+pub(super) fn refused(status: StatusCode, said: &str) -> Refusal {
+    let status = match status {
         status if status.is_client_error() => StatusCode::BAD_REQUEST,
-        StatusCode::SERVICE_UNAVAILABLE => StatusCode::SERVICE_UNAVAILABLE,
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => status,
         _ => StatusCode::BAD_GATEWAY,
     };
-    Refusal::new(status, said)
+    Refusal::new(status, said.chars().take(1000).collect::<String>())
 }
 
 fn died() -> Refusal {

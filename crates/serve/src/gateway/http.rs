@@ -135,7 +135,7 @@ async fn metadata(endpoint: &Endpoint, model: &str, version: Option<&str>) -> Re
     call::check_model(&held.live, model, version)?;
     let answer = forward::get(&held.live, forward::METADATA).await?;
     if answer.status() != StatusCode::OK {
-        return Err(forward::refused(&answer));
+        return Err(forward::refused(answer.status(), "the model server does not say what it takes"));
     }
     let wrong = |_| Refusal::new(StatusCode::BAD_GATEWAY, "the model server does not say what it takes");
     let mut said: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(answer.body()).map_err(wrong)?;

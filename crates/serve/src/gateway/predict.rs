@@ -3,7 +3,7 @@
 use std::time::Instant as Started;
 
 use axum::body::Body;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 use tokio::time::Instant;
 
@@ -17,8 +17,9 @@ use super::{
     route::{Held, Live},
 };
 use crate::{
+    hop::{self, Reply},
     log::PredictionLog,
-    protocol::{Request, oip},
+    protocol::Request,
 };
 
 /// How many requests may be read for each that may be answered: a slow client takes no place of one that is not.
@@ -43,7 +44,7 @@ struct Prepared {
     request_id: String,
     row_ids: Vec<String>,
     /// As the model server is asked.
-    sent: Written,
+    question: Bytes,
 }
 
 /// Answers a request for predictions, and counts it.
@@ -85,7 +86,7 @@ async fn answer(
     let mut prepared = prepare(&held, &call, &body, given_id.as_deref()).await?;
     let mut tries = Tries::default();
     let answer = loop {
-        if let Some(answer) = tries.send(endpoint, &held.live, &prepared.sent, deadline).await? {
+        if let Some(answer) = tries.send(endpoint, &held.live, &prepared.question, deadline).await? {
             break answer;
         }
         let now = endpoint.hold().ok_or_else(Refusal::not_ready)?;
@@ -105,18 +106,17 @@ async fn finish(
     endpoint: &Endpoint,
     held: Held,
     prepared: Prepared,
-    answer: http::Response<Bytes>,
+    answer: BytesMut,
 ) -> Result<Answered, Refusal> {
-    if answer.status() != StatusCode::OK {
-        return Err(forward::refused(&answer));
-    }
-    let Prepared { request, form, request_id, row_ids, sent: _ } = prepared;
+    let Prepared { request, form, request_id, row_ids, question: _ } = prepared;
     let (rows, version) = (request.rows.rows(), held.live.route.version);
-    let json = answer.headers().get(oip::HEADER_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    let is_large = answer.body().len() > LARGE;
+    let is_large = answer.len() > LARGE;
     let (predictions, written) = aside(is_large, move || {
-        let predictions = oip::decode_answer(json, answer.body(), rows)
-            .map_err(|error| Refusal::new(StatusCode::BAD_GATEWAY, format!("the model server is wrong: {error}")))?;
+        let predictions = match hop::read_reply(&answer, rows) {
+            Some(Reply::Predictions(predictions)) => predictions,
+            Some(Reply::Refused(status, why)) => return Err(forward::refused(status, &why)),
+            None => return Err(Refusal::new(StatusCode::BAD_GATEWAY, "the model server's answer cannot be read")),
+        };
         let written = form.encode(version, &predictions)?;
         Ok::<_, Refusal>((predictions, written))
     })
@@ -148,8 +148,8 @@ fn prepare_now(live: &Live, call: &Call, body: &[u8], given_id: Option<String>) 
         None => random_id()?,
     };
     let row_ids = record::name_rows(live, &request, &request_id)?;
-    let sent = Written::encoded(oip::encode_request(&live.route.signature, &request.rows));
-    Ok(Prepared { request, form, request_id, row_ids, sent })
+    let question = hop::question(&live.route.signature, &request.rows).into();
+    Ok(Prepared { request, form, request_id, row_ids, question })
 }
 
 /// Does work here where it is small, and where nobody waits for it otherwise.

@@ -9,7 +9,7 @@ use windlass_kinds::{
 };
 use windlass_net::SocketClient;
 
-use crate::{log::OWN_COLUMNS, model::Signature, protocol::Limits};
+use crate::{hop::Links, log::OWN_COLUMNS, model::Signature, protocol::Limits};
 
 /// The most bytes of a model server's answer: 100,000 rows with 80 numbers each.
 const ANSWER_MAX: usize = 64 << 20;
@@ -48,6 +48,9 @@ pub(super) struct Live {
     pub(super) extras: Vec<String>,
     /// Columns that are logged under another name than their own.
     pub(super) renamed: HashMap<String, String>,
+    /// For predictions.
+    pub(super) links: Links,
+    /// For everything else.
     pub(super) client: SocketClient,
     /// Counts the requests on this way.
     requests: TaskTracker,
@@ -66,9 +69,9 @@ impl Live {
         let extras: Vec<String> = route.row_id.iter().filter(|name| !takes(name)).cloned().collect();
         let names = route.signature.columns().iter().map(|column| &column.name).chain(&extras);
         let renamed = renamed(&names.collect::<Vec<_>>());
-        let kept = usize::try_from(route.limits.concurrency).unwrap_or(usize::MAX);
-        let client = SocketClient::new(&route.socket, ANSWER_MAX, kept);
-        Self { route, extras, renamed, client, requests: TaskTracker::new() }
+        let links = Links::new(&route.socket, ANSWER_MAX);
+        let client = SocketClient::new(&route.socket, ANSWER_MAX, 1);
+        Self { route, extras, renamed, links, client, requests: TaskTracker::new() }
     }
 
     /// Takes this way. Whoever changes routes must not do so between finding this one and taking it.

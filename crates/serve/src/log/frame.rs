@@ -7,10 +7,10 @@
 use windlass_data::table::Values;
 use windlass_kinds::Micros;
 
+use crate::columns::{Cursor, empty, put_length, put_text, put_values, tag, take_values};
+
 /// The bytes before a frame's payload: its length and its CRC-32 (ISO-HDLC), both `u32`.
 const HEAD: usize = 8;
-/// Written in place of a text's length where there is no text.
-const NO_TEXT: u32 = u32::MAX;
 
 /// The predictions of one request, as they are logged.
 #[derive(Debug, Clone, Copy)]
@@ -107,110 +107,9 @@ impl Frame<'_> {
             row_ids.push(Some(cursor.text()??.to_owned()));
         }
         for (_, values) in columns {
-            for _ in 0..self.rows {
-                match values {
-                    Values::Number(values) => values.push(f64::from_bits(cursor.u64()?)),
-                    Values::Int(values) | Values::Time(values) => values.push(match cursor.take(1)? {
-                        [0] => None,
-                        _ => Some(cursor.i64()?),
-                    }),
-                    Values::Text(values) => values.push(cursor.text()?.map(str::to_owned)),
-                    Values::Bool(values) => values.push(match cursor.take(1)? {
-                        [0] => Some(false),
-                        [1] => Some(true),
-                        _ => None,
-                    }),
-                }
-            }
+            take_values(&mut cursor, self.rows, values)?;
         }
         cursor.0.is_empty().then_some(())
-    }
-}
-
-fn tag(values: &Values) -> u8 {
-    match values {
-        Values::Number(_) => b'n',
-        Values::Int(_) => b'i',
-        Values::Text(_) => b't',
-        Values::Time(_) => b'm',
-        Values::Bool(_) => b'b',
-    }
-}
-
-fn empty(tag: u8) -> Option<Values> {
-    Some(match tag {
-        b'n' => Values::Number(Vec::new()),
-        b'i' => Values::Int(Vec::new()),
-        b't' => Values::Text(Vec::new()),
-        b'm' => Values::Time(Vec::new()),
-        b'b' => Values::Bool(Vec::new()),
-        _ => return None,
-    })
-}
-
-fn put_length(frame: &mut Vec<u8>, length: usize) {
-    let length = u32::try_from(length).expect("a request is far smaller than 4 GiB");
-    frame.extend_from_slice(&length.to_le_bytes());
-}
-
-fn put_text(frame: &mut Vec<u8>, text: Option<&str>) {
-    match text {
-        None => frame.extend_from_slice(&NO_TEXT.to_le_bytes()),
-        Some(text) => {
-            put_length(frame, text.len());
-            frame.extend_from_slice(text.as_bytes());
-        }
-    }
-}
-
-fn put_values(frame: &mut Vec<u8>, values: &Values) {
-    match values {
-        Values::Number(values) => values.iter().for_each(|value| frame.extend_from_slice(&value.to_le_bytes())),
-        Values::Int(values) | Values::Time(values) => {
-            for value in values {
-                frame.push(u8::from(value.is_some()));
-                if let Some(value) = value {
-                    frame.extend_from_slice(&value.to_le_bytes());
-                }
-            }
-        }
-        Values::Text(values) => values.iter().for_each(|value| put_text(frame, value.as_deref())),
-        Values::Bool(values) => frame.extend(values.iter().map(|value| value.map_or(2, u8::from))),
-    }
-}
-
-/// What is left of some bytes to be read; None where too few are left.
-struct Cursor<'a>(&'a [u8]);
-
-impl<'a> Cursor<'a> {
-    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn u32(&mut self) -> Option<u32> {
-        Some(u32::from_le_bytes(self.take(4)?.try_into().ok()?))
-    }
-
-    fn u64(&mut self) -> Option<u64> {
-        Some(u64::from_le_bytes(self.take(8)?.try_into().ok()?))
-    }
-
-    fn i64(&mut self) -> Option<i64> {
-        Some(i64::from_le_bytes(self.take(8)?.try_into().ok()?))
-    }
-
-    fn length(&mut self) -> Option<usize> {
-        usize::try_from(self.u32()?).ok()
-    }
-
-    /// Returns a text, which may be told to be none.
-    fn text(&mut self) -> Option<Option<&'a str>> {
-        match self.u32()? {
-            NO_TEXT => Some(None),
-            length => Some(Some(str::from_utf8(self.take(usize::try_from(length).ok()?)?).ok()?)),
-        }
     }
 }
 

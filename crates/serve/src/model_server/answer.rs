@@ -161,27 +161,38 @@ impl Answerer {
         Ok(Question { rows: request.rows, form: Form::Oip { asked, id: request.id } })
     }
 
+    /// Tells whether a prediction of so many rows would keep others waiting.
+    pub(super) fn is_slow(&self, rows: usize) -> bool {
+        self.model.is_elsewhere() || self.pace.is_slow(rows)
+    }
+
+    /// Predicts, or says why not with the status that HTTP has for it.
+    pub(super) fn predict(&self, rows: &Table) -> Result<Table, (StatusCode, String)> {
+        let begun = Instant::now();
+        let table = self.model.predict(rows).map_err(|error| {
+            let status = match error {
+                PredictError::Value(_) | PredictError::Asker(_) => StatusCode::BAD_REQUEST,
+                // The request is all that the signature asks for, so it is the model that is wrong.
+                PredictError::Runtime(_) | PredictError::Failed(_) | PredictError::Output { .. } => {
+                    StatusCode::INTERNAL_SERVER_ERROR
+                }
+                PredictError::Late => StatusCode::GATEWAY_TIMEOUT,
+                PredictError::Down(_) => StatusCode::SERVICE_UNAVAILABLE,
+            };
+            (status, error.to_string())
+        })?;
+        self.pace.learn(rows.rows(), begun.elapsed());
+        Ok(table)
+    }
+
     /// Predicts and answers.
     pub(super) fn answer(&self, question: Question) -> Response<Bytes> {
         let Question { rows, form } = question;
         let is_oip = matches!(form, Form::Oip { .. });
-        let begun = Instant::now();
-        let table = match self.model.predict(&rows) {
+        let table = match self.predict(&rows) {
             Ok(table) => table,
-            Err(error) => {
-                let status = match error {
-                    PredictError::Value(_) | PredictError::Asker(_) => StatusCode::BAD_REQUEST,
-                    // The request is all that the signature asks for, so it is the model that is wrong.
-                    PredictError::Runtime(_) | PredictError::Failed(_) | PredictError::Output { .. } => {
-                        StatusCode::INTERNAL_SERVER_ERROR
-                    }
-                    PredictError::Late => StatusCode::GATEWAY_TIMEOUT,
-                    PredictError::Down(_) => StatusCode::SERVICE_UNAVAILABLE,
-                };
-                return refusal(is_oip, status, &error.to_string());
-            }
+            Err((status, why)) => return refusal(is_oip, status, &why),
         };
-        self.pace.learn(rows.rows(), begun.elapsed());
         let Settings { name, version, .. } = &self.settings;
         match form {
             Form::Invocations => json(StatusCode::OK, invocations::encode(&table)),

@@ -7,6 +7,7 @@
 //! than its own, or who asks.
 
 mod answer;
+mod connections;
 mod input;
 mod pace;
 mod probe;

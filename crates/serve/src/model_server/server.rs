@@ -13,18 +13,22 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper::{body::Incoming, service::service_fn};
-use hyper_util::{rt::TokioIo, server::graceful::GracefulShutdown};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
 use serde_json::json;
 use tokio::{net::UnixListener, sync::oneshot, time::timeout};
 
 use super::{
     Settings,
     answer::{Answerer, Route, refusal},
+    connections::Connections,
     input,
     pace::Pace,
 };
-use crate::model::{Model, ModelError};
+use crate::{
+    hop,
+    model::{Model, ModelError},
+};
 
 /// How long requests that have begun may take to end once the server is to stop.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -78,7 +82,7 @@ async fn serve(answerer: Answerer) -> Result<(), ServeError> {
     input::when_closed(move || drop(close)).map_err(ServeError::Start)?;
     say(&json!({"ready": true}));
     let answerer = Arc::new(answerer);
-    let graceful = GracefulShutdown::new();
+    let connections = Connections::default();
     loop {
         let accepted = tokio::select! {
             _ = &mut closed => break,
@@ -89,21 +93,25 @@ async fn serve(answerer: Answerer) -> Result<(), ServeError> {
             tokio::time::sleep(Duration::from_millis(10)).await;
             continue;
         };
-        let answerer = Arc::clone(&answerer);
-        let service = service_fn(move |request| handle(Arc::clone(&answerer), request));
-        let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-        let connection = graceful.watch(connection);
-        // A connection that breaks off is the other side's affair.
-        tokio::spawn(async move { drop(connection.await) });
+        let (answerer, own) = (Arc::clone(&answerer), connections.clone());
+        let service = service_fn(move |request| handle(Arc::clone(&answerer), own.clone(), request));
+        connections.serve(http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades());
     }
     drop(listener);
     drop(fs::remove_file(&path));
     // Whether all ended or time did, this is the end.
-    drop(timeout(DRAIN, graceful.shutdown()).await);
+    drop(timeout(DRAIN, connections.close()).await);
     Ok(())
 }
 
-async fn handle(answerer: Arc<Answerer>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn handle(
+    answerer: Arc<Answerer>,
+    connections: Connections,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    if request.uri().path() == hop::PATH {
+        return Ok(connections.upgrade(&answerer, request).map(Full::new));
+    }
     let (head, body) = request.into_parts();
     Ok(respond(&answerer, &head, body).await.map(Full::new))
 }
@@ -132,7 +140,7 @@ async fn respond(answerer: &Arc<Answerer>, head: &http::request::Parts, body: In
         Ok(question) => question,
         Err(error) => return refusal(is_oip, error.status(), &error.to_string()),
     };
-    if !answerer.model.is_elsewhere() && !answerer.pace.is_slow(question.rows()) {
+    if !answerer.is_slow(question.rows()) {
         return answerer.answer(question);
     }
     let answerer = Arc::clone(answerer);

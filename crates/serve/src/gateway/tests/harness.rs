@@ -1,9 +1,10 @@
 //! A model server and a gateway in front of it, in one process.
 
 use std::{
+    convert::Infallible,
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -11,13 +12,18 @@ use std::{
 
 use async_trait::async_trait;
 use axum::body::Body;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tempfile::TempDir;
-use tokio::{net::UnixListener, sync::watch, task::JoinSet};
+use tokio::{
+    net::UnixListener,
+    sync::{Notify, watch},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 use windlass_data::table::{Table, Values};
 use windlass_kinds::{
@@ -27,8 +33,8 @@ use windlass_kinds::{
 
 use super::super::{Authorize, Denied, Gateway, GatewaySettings, Route};
 use crate::{
+    hop::{self, Outcome, Reply},
     model::Signature,
-    protocol::{Limits, oip},
 };
 
 /// The name of the project and of the endpoint.
@@ -78,13 +84,14 @@ impl ModelServer {
             while let Ok((stream, _)) = listener.accept().await {
                 let (behaves, counted) = (behaves.clone(), Arc::clone(&counted));
                 connections.spawn(async move {
-                    let service = service_fn(move |request| {
-                        let (behaves, counted) = (behaves.clone(), Arc::clone(&counted));
-                        async move { respond(request, offset, behaves, &counted).await }
-                    });
-                    let _ = hyper::server::conn::http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), service)
-                        .await;
+                    let upgrading = Mutex::new(None);
+                    let service = service_fn(async |request| Ok::<_, Infallible>(respond(request, &upgrading)));
+                    let connection = hyper::server::conn::http1::Builder::new();
+                    let _ = connection.serve_connection(TokioIo::new(stream), service).with_upgrades().await;
+                    let upgrading = upgrading.lock().expect("not poisoned").take();
+                    if let Some(upgrading) = upgrading {
+                        frames(upgrading, offset, behaves, counted).await;
+                    }
                 });
             }
         });
@@ -113,43 +120,62 @@ impl Drop for ModelServer {
     }
 }
 
-async fn respond(
-    request: Request<hyper::body::Incoming>,
-    offset: f64,
-    mut behaves: watch::Receiver<Behaviour>,
-    asked: &AtomicUsize,
-) -> Result<Response<Full<Bytes>>, std::io::Error> {
-    let (head, body) = request.into_parts();
-    let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
-    if head.uri.path() == "/ping" {
-        return Ok(Response::new(Full::default()));
-    }
-    if !head.uri.path().ends_with("/infer") {
-        let said = r#"{"name":"model","versions":["1"],"platform":"p","inputs":[],"outputs":[]}"#;
-        return Ok(Response::new(Full::from(said)));
-    }
-    asked.fetch_add(1, Ordering::SeqCst);
-    let now = *behaves.wait_for(|now| *now != Behaviour::Waits).await.expect("the server lives");
-    match now {
-        Behaviour::Dies => return Err(std::io::Error::other("killed")),
-        Behaviour::Fails => {
-            let mut response = Response::new(Full::from(r#"{"error":"division by zero"}"#));
-            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-            return Ok(response);
+/// Answers what is asked by HTTP, or agrees to frames.
+fn respond(
+    mut request: Request<hyper::body::Incoming>,
+    upgrading: &Mutex<Option<hyper::upgrade::OnUpgrade>>,
+) -> Response<Full<Bytes>> {
+    match request.uri().path() {
+        "/ping" => Response::new(Full::default()),
+        hop::PATH => {
+            *upgrading.lock().expect("not poisoned") = Some(hyper::upgrade::on(&mut request));
+            let response = Response::builder().status(StatusCode::SWITCHING_PROTOCOLS).header("connection", "upgrade");
+            response.header("upgrade", hop::UPGRADE).body(Full::default()).expect("a response")
         }
-        Behaviour::Answers | Behaviour::Waits => {}
+        _ => {
+            let said = r#"{"name":"model","versions":["1"],"platform":"p","inputs":[],"outputs":[]}"#;
+            Response::new(Full::from(said))
+        }
     }
-    let json = head.headers.get(oip::HEADER_LENGTH).map(|value| value.to_str().unwrap().parse().unwrap());
-    let (request, form) = oip::decode(json, &body, &signature(), &[], &Limits { rows: 1000 }).expect("a request");
-    let column = |name: &str| request.rows.column(name).unwrap().numbers().unwrap().into_owned();
-    let sums = column("temp").iter().zip(column("hour")).map(|(temp, hour)| temp + hour + offset).collect();
-    let answer = Table::new(vec![("variable".to_owned(), Values::Number(sums))]).unwrap();
-    let oip::Encoded { json, body } = oip::encode("model", "1", None, &answer, &form).expect("an answer");
-    let mut response = Response::new(Full::from(body));
-    if let Some(length) = json {
-        response.headers_mut().insert(oip::HEADER_LENGTH, length.into());
+}
+
+/// Answers questions until the connection ends or the server dies.
+async fn frames(
+    upgrading: hyper::upgrade::OnUpgrade,
+    offset: f64,
+    behaves: watch::Receiver<Behaviour>,
+    asked: Arc<AtomicUsize>,
+) {
+    let Ok(upgraded) = upgrading.await else { return };
+    let dies = Arc::new(Notify::new());
+    let answer = |question: BytesMut| {
+        asked.fetch_add(1, Ordering::SeqCst);
+        let (mut behaves, dies) = (behaves.clone(), Arc::clone(&dies));
+        Outcome::Later(async move {
+            let now = *behaves.wait_for(|now| *now != Behaviour::Waits).await.expect("the server lives");
+            match now {
+                Behaviour::Dies => {
+                    dies.notify_one();
+                    std::future::pending().await
+                }
+                Behaviour::Fails => {
+                    hop::reply(&Reply::Refused(StatusCode::INTERNAL_SERVER_ERROR, "division by zero".to_owned()))
+                }
+                Behaviour::Answers | Behaviour::Waits => {
+                    let rows = hop::read_question(&signature(), &question).expect("a question");
+                    let column = |name: &str| rows.column(name).unwrap().numbers().unwrap().into_owned();
+                    let (temp, hour) = (column("temp"), column("hour"));
+                    let sums = temp.iter().zip(hour).map(|(temp, hour)| temp + hour + offset).collect();
+                    let answer = Table::new(vec![("variable".to_owned(), Values::Number(sums))]).unwrap();
+                    hop::reply(&Reply::Predictions(answer))
+                }
+            }
+        })
+    };
+    tokio::select! {
+        _ = hop::serve(TokioIo::new(upgraded), Bytes::new(), 1 << 20, CancellationToken::new(), answer) => {}
+        () = dies.notified() => {}
     }
-    Ok(response)
 }
 
 /// Lets everybody in but those who send `x-deny`.

@@ -10,7 +10,6 @@
 mod answer;
 mod binary;
 mod head;
-mod hop;
 mod metadata;
 mod request;
 
@@ -19,7 +18,6 @@ use windlass_infer::Element;
 
 pub use self::{
     answer::{Encoded, encode},
-    hop::{decode_answer, encode_request},
     metadata::{Path, model_metadata, server_metadata},
     request::{Asked, decode},
 };
