@@ -1,4 +1,7 @@
 //! Content by digest: upload, look, download. Uploads are streamed, verified, and atomic.
+//!
+//! All projects share one store, where equal bytes lie once. A token of one project sees what that project refers to and
+//! nothing else: knowing a digest is no right to the bytes. Who sends the bytes has them, so an upload is a reference.
 
 use axum::{
     body::Body,
@@ -12,7 +15,10 @@ use windlass_kinds::Digest;
 use windlass_plan::access::Operation;
 
 use super::Caller;
-use crate::{AppState, error::ApiError};
+use crate::{AppState, error::ApiError, principal::Principal};
+
+/// What a project refers to because somebody with a token of it sent it.
+const UPLOADED: &str = "upload";
 
 fn digest(text: &str) -> Result<Digest, ApiError> {
     text.parse().map_err(|error: windlass_kinds::DigestError| ApiError::bad_request(error.to_string()))
@@ -24,9 +30,9 @@ pub(super) async fn upload(
     Path(text): Path<String>,
     request: Request,
 ) -> Result<StatusCode, ApiError> {
-    caller.may(Operation::WriteContent)?;
+    let principal = caller.may(Operation::WriteContent)?;
     let digest = digest(&text)?;
-    if state.control.blobs().size(&digest).await?.is_some() {
+    if size(&state, principal, &digest).await?.is_some() {
         return Ok(StatusCode::OK);
     }
     let mut writer = state.control.blobs().writer().await?;
@@ -36,7 +42,10 @@ pub(super) async fn upload(
         writer.write(&piece).await?;
     }
     match writer.commit(Some(&digest)).await {
-        Ok(_) => Ok(StatusCode::CREATED),
+        Ok(_) => {
+            refer(&state, principal, &digest).await?;
+            Ok(StatusCode::CREATED)
+        }
         Err(error @ windlass_oci::BlobError::Mismatch { .. }) => {
             Err(ApiError::bad_request(windlass_control::chain(&error)))
         }
@@ -49,9 +58,9 @@ pub(super) async fn exists(
     caller: Caller,
     Path(text): Path<String>,
 ) -> Result<Response, ApiError> {
-    caller.may(Operation::ReadContent)?;
+    let principal = caller.may(Operation::ReadContent)?;
     let digest = digest(&text)?;
-    match state.control.blobs().size(&digest).await? {
+    match size(&state, principal, &digest).await? {
         Some(size) => Ok([(header::CONTENT_LENGTH, size.to_string())].into_response()),
         None => Err(ApiError::not_found(format!("content {digest}"))),
     }
@@ -62,9 +71,9 @@ pub(super) async fn download(
     caller: Caller,
     Path(text): Path<String>,
 ) -> Result<Response, ApiError> {
-    caller.may(Operation::ReadContent)?;
+    let principal = caller.may(Operation::ReadContent)?;
     let digest = digest(&text)?;
-    let Some(size) = state.control.blobs().size(&digest).await? else {
+    let Some(size) = size(&state, principal, &digest).await? else {
         return Err(ApiError::not_found(format!("content {digest}")));
     };
     let reader = state.control.blobs().open(&digest, None).await?;
@@ -74,4 +83,32 @@ pub(super) async fn download(
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
     ];
     Ok((headers, Body::from_stream(ReaderStream::new(reader))).into_response())
+}
+
+/// Returns how many bytes the content has, where it is there and the caller may know of it.
+pub(super) async fn size(state: &AppState, principal: &Principal, digest: &Digest) -> Result<Option<u64>, ApiError> {
+    if !principal.any_project {
+        let wanted = digest.clone();
+        let read = state.control.store().read(move |tx| {
+            let digest = wanted.clone();
+            Box::pin(async move { tx.content_ref_holders(&digest).await })
+        });
+        if !read.await?.iter().any(|(project, _)| *project == principal.project) {
+            return Ok(None);
+        }
+    }
+    Ok(state.control.blobs().size(digest).await?)
+}
+
+/// Notes that the caller's project has the content, where its token is good for no other.
+async fn refer(state: &AppState, principal: &Principal, digest: &Digest) -> Result<(), ApiError> {
+    if principal.any_project {
+        return Ok(());
+    }
+    let (project, digest) = (principal.project.clone(), digest.clone());
+    let write = state.control.store().write(move |tx| {
+        let (project, digest) = (project.clone(), digest.clone());
+        Box::pin(async move { tx.content_refs_add(&project, UPLOADED, &[digest]).await })
+    });
+    Ok(write.await?)
 }

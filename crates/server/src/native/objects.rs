@@ -55,7 +55,7 @@ pub(super) async fn apply(
             caller.may(Operation::ManageProjects)?;
         }
         if let Some(code) = &resolved.code
-            && state.control.blobs().size(code).await?.is_none()
+            && super::content::size(&state, principal, code).await?.is_none()
         {
             return Err(ApiError::bad_request(format!("the code of {} ({code}) was not uploaded", manifest.object())));
         }

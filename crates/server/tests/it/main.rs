@@ -1,5 +1,6 @@
 //! The server from outside: requests in, answers out.
 
+mod content;
 mod metrics;
 mod mlflow;
 mod mlflow_client;
