@@ -106,14 +106,16 @@ pub(super) fn by_time(candidates: &[Candidate], before: Before, column: &str, ev
     let mut rest = open.as_slice();
     while let Some(next) = rest.first().and_then(time) {
         let start = (next.div_euclid(every) * every).max(cursor);
-        let Some(end) = (next.div_euclid(every) + 1).checked_mul(every).filter(|end| *end <= watermark) else { break };
         if cuts.cuts.len() + 1 >= AT_ONCE {
             cuts.more = true;
             break;
         }
         if start > cursor {
             push(&mut cuts.cuts, before, column, cursor, start, Vec::new());
+            cursor = start;
         }
+        let end = (next.div_euclid(every) + 1).checked_mul(every).filter(|end| *end <= watermark);
+        let Some(end) = end else { break };
         let (inside, behind) = rest.split_at(rest.partition_point(|place| time(place).is_some_and(|time| time < end)));
         let mut rows = inside.to_vec();
         rows.sort_unstable();
@@ -184,6 +186,7 @@ mod tests {
             ("a row at the end", vec![1.0, 2.0], None, vec![(1, 2, vec![0])], [0, 0, 0]),
             ("before 1970", vec![-0.5, 0.0], None, vec![(-1, 0, vec![0])], [0, 0, 0]),
             ("a gap", vec![1.0, 5.5, 6.0], None, vec![(1, 2, vec![0]), (2, 5, vec![]), (5, 6, vec![1])], [0, 0, 0]),
+            ("a gap before an open window", vec![1.0, 5.5], None, vec![(1, 2, vec![0]), (2, 5, vec![])], [0, 0, 0]),
             ("a late row", vec![1.5, 2.5, 3.5], Some(2), vec![(2, 3, vec![1])], [1, 0, 0]),
             ("a gap behind the last", vec![4.5, 5.5], Some(2), vec![(2, 4, vec![]), (4, 5, vec![0])], [0, 0, 0]),
             ("all late", vec![1.5, 1.7], Some(2), vec![], [2, 0, 0]),
