@@ -26,7 +26,7 @@ pub(super) fn endpoint(at: &At<'_>, report: &mut Report) -> Option<EndpointSpec>
         let hint = "name under `rowId` the columns that name a row, in requests and in the dataset";
         at.error(report, "labels cannot find their rows without a `rowId`", hint.to_owned());
     }
-    let log = fields.get("log").and_then(|at| log(&at, report)).unwrap_or_default();
+    let log = fields.get("log").and_then(|at| log(&at, &row_id, report)).unwrap_or_default();
     let limits = fields.get("limits").and_then(|at| limits(&at, report)).unwrap_or_default();
     for key in LATER {
         if let Some(at) = fields.later(key) {
@@ -66,12 +66,20 @@ fn labels(at: &At<'_>, report: &mut Report) -> Option<LabelsSpec> {
     Some(LabelsSpec::Dataset { dataset, value: value.unwrap_or_default() })
 }
 
-fn log(at: &At<'_>, report: &mut Report) -> Option<PredictionLogSpec> {
+fn log(at: &At<'_>, row_id: &[String], report: &mut Report) -> Option<PredictionLogSpec> {
     let mut fields = Fields::open(at, report)?;
     let retention = fields.get("retention").and_then(|at| some_span(&at, report));
     let max_size = fields.get("maxSize").and_then(|at| size(&at, report));
-    let redact = fields.get("redact").map(|at| columns(&at, report)).unwrap_or_default();
+    let redact_at = fields.get("redact");
+    let redact = redact_at.as_ref().map(|at| columns(at, report)).unwrap_or_default();
     fields.finish(report);
+    // The name of a row is made of the values of those columns, and is kept.
+    if let Some(at) = redact_at
+        && let Some(column) = redact.iter().find(|column| row_id.contains(column))
+    {
+        let hint = "take it out of one of them: what names a row is kept with its prediction".to_owned();
+        at.error(report, format!("`{column}` is in `rowId` too"), hint);
+    }
     Some(PredictionLogSpec { retention, max_size, redact })
 }
 

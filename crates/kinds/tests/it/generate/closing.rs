@@ -111,7 +111,8 @@ pub(super) fn endpoint() -> impl Strategy<Value = Spec> {
         EndpointLimits { timeout, max_body, concurrency, max_rows }
     });
     (text(), model_ref(), columns(), labels, log, limits).prop_map(
-        |(description, model, row_id, labels, log, limits)| {
+        |(description, model, row_id, labels, mut log, limits)| {
+            log.redact.retain(|column| !row_id.contains(column));
             let labels = labels.filter(|_| !row_id.is_empty());
             Spec::Endpoint(EndpointSpec { description, model, row_id, labels, log, limits })
         },
