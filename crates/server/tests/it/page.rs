@@ -24,7 +24,7 @@ const PAGES: [(&str, &str); 23] = [
     ("/projects/default/models/flights/versions/2", "promoted to champion"),
     ("/projects/default/models/flights/versions/5", "95 % interval −0.32 to 0.55"),
     ("/projects/default/endpoints/flights", "Who served when"),
-    ("/projects/default/endpoints/flights", "half within about 1.2 ms, 99 of 100 within about 34 ms"),
+    ("/projects/default/endpoints/flights", "half within about 1.2 ms, 99 of 100 within 34 ms"),
     ("/projects/default/monitors/flights-quality", "above 1.1 × the test score"),
     ("/projects/default/monitors/flights-drift", "only shown"),
     ("/projects/default/experiments", "train"),
