@@ -82,6 +82,13 @@ pub(crate) async fn check(State(state): State<AppState>, mut request: Request, n
     }
 }
 
+/// As [`check`] for a path that is no page's and needs a token: returns who asks, or what to answer.
+pub(crate) async fn enter(state: &AppState, headers: &HeaderMap, uri: &Uri) -> Result<Principal, Response> {
+    check_door(state, headers, uri).map_err(IntoResponse::into_response)?;
+    let found = principal(state, headers).await;
+    found.map_err(|refusal| crate::mlflow_or_native(uri.path(), refusal))
+}
+
 /// Paths that need no token: they tell that the server lives, or let somebody sign in.
 fn is_open(path: &str) -> bool {
     matches!(path, "/health" | "/healthz" | "/readyz" | "/version") || page::is_open(path)
@@ -96,12 +103,12 @@ pub(crate) async fn knock(state: &AppState, headers: &HeaderMap, uri: &Uri) -> R
 /// Refuses a `Host` that is not ours (DNS rebinding) and an `Origin` that is another site's.
 fn check_door(state: &AppState, headers: &HeaderMap, uri: &Uri) -> Result<(), ApiError> {
     let host = match (uri.host(), headers.get(header::HOST)) {
-        (_, Some(value)) => value.to_str().unwrap_or("").to_owned(),
-        (Some(host), None) => host.to_owned(),
-        (None, None) => String::new(),
+        (_, Some(value)) => value.to_str().unwrap_or(""),
+        (Some(host), None) => host,
+        (None, None) => "",
     };
-    let name = host_name(&host);
-    let known = is_loopback_name(&name) || state.settings.hosts.iter().any(|known| known.eq_ignore_ascii_case(&name));
+    let name = host_name(host);
+    let known = is_loopback_name(name) || state.settings.hosts.iter().any(|known| known.eq_ignore_ascii_case(name));
     if !known {
         return Err(ApiError::new(
             StatusCode::FORBIDDEN,
@@ -112,7 +119,7 @@ fn check_door(state: &AppState, headers: &HeaderMap, uri: &Uri) -> Result<(), Ap
     }
     if let Some(origin) = headers.get(header::ORIGIN) {
         let origin = origin.to_str().unwrap_or("");
-        let same = origin.split_once("://").is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(&host));
+        let same = origin.split_once("://").is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host));
         if !same {
             return Err(ApiError::new(
                 StatusCode::FORBIDDEN,
@@ -125,11 +132,11 @@ fn check_door(state: &AppState, headers: &HeaderMap, uri: &Uri) -> Result<(), Ap
 }
 
 /// Returns the name in a `Host` header: without port, without the brackets of an IPv6 address.
-fn host_name(host: &str) -> String {
+fn host_name(host: &str) -> &str {
     if let Some(rest) = host.strip_prefix('[') {
-        return rest.split(']').next().unwrap_or("").to_owned();
+        return rest.split(']').next().unwrap_or("");
     }
-    host.split(':').next().unwrap_or("").to_owned()
+    host.split(':').next().unwrap_or("")
 }
 
 fn is_loopback_name(name: &str) -> bool {

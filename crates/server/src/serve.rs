@@ -51,7 +51,7 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     let streams = state.streams.clone();
     let listener = listener.into_std().map_err(ServeError::Serve)?;
-    let mut doors = Doors::open(&listener, &router(state).merge(beside)).map_err(ServeError::Serve)?;
+    let mut doors = Doors::open(&listener, &state, &router(state.clone()).merge(beside)).map_err(ServeError::Serve)?;
     drop(listener);
     tokio::select! {
         () = shutdown => {}

@@ -10,7 +10,7 @@ use windlass_plan::access::{Operation, allowed};
 use windlass_store::{StoreError, Tx};
 
 use super::error::{Error, Result};
-use crate::{AppState, principal::Principal};
+use crate::{AppState, doors, principal::Principal};
 
 /// The caller of a request and the server's state.
 pub(super) struct Door {
@@ -29,6 +29,10 @@ impl FromRequestParts<AppState> for Door {
 }
 
 impl Door {
+    pub(super) fn new(principal: Principal, state: AppState) -> Self {
+        Self { principal, state }
+    }
+
     /// Refuses what the caller's role does not allow.
     pub(super) fn may(&self, operation: Operation) -> Result<()> {
         if allowed(self.principal.role, operation) {
@@ -120,6 +124,20 @@ impl Door {
     {
         let args = Arc::new(args);
         Ok(self.state.control.store().write(move |tx| work(tx, Arc::clone(&args))).await?)
+    }
+
+    /// As [`Door::write`] for a write of a few statements, which this thread makes by itself where nobody waits for it.
+    pub(super) async fn write_few<A, T, F>(&self, args: A, work: F) -> Result<T>
+    where
+        A: Send + Sync + 'static,
+        T: Send + 'static,
+        F: for<'t> Fn(&'t mut Tx, Arc<A>) -> BoxFuture<'t, std::result::Result<T, StoreError>> + Send + Sync + 'static,
+    {
+        if !doors::is_alone() {
+            return self.write(args, work).await;
+        }
+        let args = Arc::new(args);
+        Ok(self.state.control.store().write_here(move |tx| work(tx, Arc::clone(&args))).await?)
     }
 
     /// Runs a read over shared arguments; see [`windlass_store::Store::read`].

@@ -81,7 +81,7 @@ pub(super) async fn metric(door: Door, Body(body): Body<MetricBody>) -> Result<J
     let run = run_of(run_id, run_uuid)?;
     let point = PointBody { key, value, timestamp, step, model_id, dataset_name, dataset_digest }.point(Place::Top)?;
     door.may_write(&run).await?;
-    door.write((door.project().clone(), run, point), |tx, a| {
+    door.write_few((door.project().clone(), run, point), |tx, a| {
         Box::pin(async move { tx.log_metrics(&a.0, &a.1, std::slice::from_ref(&a.2)).await })
     })
     .await?;
@@ -106,7 +106,7 @@ pub(super) async fn param(door: Door, Body(body): Body<PairBody>) -> Result<Json
     check::param(&key, &value)?;
     door.may_write(&run).await?;
     let args = (door.project().clone(), run, [(key, value)]);
-    door.write(args, |tx, a| {
+    door.write_few(args, |tx, a| {
         Box::pin(async move {
             // The one param that was tried is told in other words than several.
             match tx.log_params(&a.0, &a.1, &a.2).await {
@@ -144,7 +144,7 @@ pub(super) async fn tag_delete(door: Door, Body(body): Body<PairBody>) -> Result
     let run = run_of(body.run_id, body.run_uuid)?;
     let key = body.key.text("key")?;
     door.may_write(&run).await?;
-    door.write((door.project().clone(), run, key), |tx, a| {
+    door.write_few((door.project().clone(), run, key), |tx, a| {
         Box::pin(async move { tx.tag_delete(&a.0, &a.1, &a.2).await })
     })
     .await?;
@@ -220,7 +220,7 @@ async fn log(door: &Door, run: RunId, mut log: RunLog) -> Result<Json<Empty>> {
     }
     let change = name.map(|name| RunChange { name: Some(name), ..RunChange::default() });
     let args = (door.project().clone(), run, log, change, door.principal.actor.clone(), door.now());
-    door.write(args, |tx, a| {
+    door.write_few(args, |tx, a| {
         Box::pin(async move {
             if let Some(change) = &a.3 {
                 tx.run_change(&a.0, &a.1, change, &a.4, a.5).await?;

@@ -21,6 +21,7 @@ mod other;
 mod page;
 mod registered_models;
 mod runs;
+mod short_way;
 mod show;
 mod wire;
 
@@ -30,6 +31,7 @@ use axum::{
     routing::{any, delete, get, patch, post, put},
 };
 
+pub(crate) use short_way::{answer_short, is_short};
 pub(crate) use show::run_root;
 
 use crate::{AppState, error::ApiError};

@@ -1,8 +1,14 @@
 //! The dialect, request by request. Statuses, codes and messages were recorded from MLflow 3.17.2, except where this
 //! server is meant to differ.
 
+use std::net::SocketAddr;
+
 use axum::http::StatusCode;
 use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 use windlass_testkit::store_tests;
 
 use crate::support::{NOW, TestServer, token};
@@ -42,7 +48,56 @@ async fn refused(server: &TestServer, method: &str, path: &str, body: Value, exp
 const BAD: &str = "INVALID_PARAMETER_VALUE";
 const GONE: &str = "RESOURCE_DOES_NOT_EXIST";
 
+/// Sends a request over a connection of its own; returns the status line, and the body after the headers.
+async fn over_a_connection(address: SocketAddr, path: &str, header: &str, body: &str) -> (String, String) {
+    let mut stream = TcpStream::connect(address).await.expect("a connection");
+    let length = body.len();
+    let head = format!("POST {path} HTTP/1.1\r\nConnection: close\r\n{header}\r\nContent-Length: {length}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.expect("a request goes out");
+    stream.write_all(body.as_bytes()).await.expect("a body goes out");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("an answer");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+    (head.lines().next().unwrap_or_default().to_owned(), body.to_owned())
+}
+
 store_tests! {
+    async fn the_short_way_answers_as_the_long_one(store) {
+        let server = TestServer::over(store).await;
+        let address = server.listen().await;
+        let (_, run) = begin(&server).await;
+        let host = format!("Host: {address}");
+        let known = format!("{host}\r\nAuthorization: Bearer {}", token("maintainer"));
+        let viewer = format!("{host}\r\nAuthorization: Bearer {}", token("viewer"));
+        let text = format!("{known}\r\nContent-Type: text/plain");
+        let elsewhere = known.replace(&host, "Host: elsewhere.example");
+        let point = json!({"run_id": run, "key": "loss", "value": 0.5, "timestamp": 1, "step": 1}).to_string();
+        let list = json!({"run_id": run, "metrics": [{"key": "a", "value": 1, "timestamp": 1, "step": 0}]}).to_string();
+        let nowhere = point.replace(&run, "none");
+        let large = format!("{{\"run_id\": \"{}\"}}", "x".repeat(1_000_001));
+        for (route, header, body, status) in [
+            ("log-metric", &known, point.as_str(), "200 OK"),
+            ("log-batch", &known, list.as_str(), "200 OK"),
+            ("log-batch", &known, large.as_str(), "400 Bad Request"),
+            ("log-metric", &known, nowhere.as_str(), "404 Not Found"),
+            ("log-metric", &known, "{", "400 Bad Request"),
+            ("log-metric", &known, "", "400 Bad Request"),
+            ("log-metric", &text, point.as_str(), "400 Bad Request"),
+            ("log-metric", &viewer, point.as_str(), "403 Forbidden"),
+            ("log-metric", &host, point.as_str(), "401 Unauthorized"),
+            ("log-metric", &elsewhere, point.as_str(), "403 Forbidden"),
+        ] {
+            let short = over_a_connection(address, &format!("/api/2.0/mlflow/runs/{route}"), header, body).await;
+            let long = over_a_connection(address, &format!("/ajax-api/2.0/mlflow/runs/{route}"), header, body).await;
+            assert_eq!(short.0, format!("HTTP/1.1 {status}"), "{route} {header}: {}", short.1);
+            assert_eq!(short.0, long.0, "{route} {header}");
+            // A refusal at the door speaks the dialect of the path, which is the same for both.
+            assert_eq!(short.1, long.1, "{route} {header}");
+        }
+        let history = get(&server, &format!("metrics/get-history?run_id={run}&metric_key=loss")).await;
+        assert_eq!(history["metrics"].as_array().map(Vec::len), Some(1), "{history}");
+    }
+
     async fn mistakes_are_told_as_mlflow_tells_them(store) {
         let server = TestServer::over(store).await;
         let (experiment, run) = begin(&server).await;

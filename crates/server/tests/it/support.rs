@@ -26,6 +26,7 @@ const SECRET: [u8; 32] = [7; 32];
 /// A server and what a test needs to ask it.
 pub(crate) struct TestServer {
     pub(crate) store: TestStore,
+    state: AppState,
     router: Router,
 }
 
@@ -73,7 +74,9 @@ impl Traffic for Asked {
 
     fn metrics(&self, project: Option<&Name>) -> String {
         let project = project.map_or("", Name::as_str);
-        format!("# TYPE windlass_endpoint_rows_total counter\nwindlass_endpoint_rows_total{{project=\"{project}\"}} 99000\n")
+        format!(
+            "# TYPE windlass_endpoint_rows_total counter\nwindlass_endpoint_rows_total{{project=\"{project}\"}} 99000\n"
+        )
     }
 }
 
@@ -127,16 +130,15 @@ impl TestServer {
         let blobs = Arc::new(MemoryStore::default());
         let control = Control::new(store.clone(), blobs, Arc::new(Nowhere), Arc::new(SystemClock), settings);
         let state = AppState::new(control, ServerSettings::default()).with_traffic(Arc::new(Asked));
-        let router = windlass_server::router(state);
-        Self { store, router }
+        let router = windlass_server::router(state.clone());
+        Self { store, state, router }
     }
 
-    /// Serves on a port of its own until the test's runtime ends; returns the address.
+    /// Serves on a port of its own, as the binary does, until the test's runtime ends; returns the address.
     pub(crate) async fn listen(&self) -> SocketAddr {
-        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+        let listener = windlass_server::bind(([127, 0, 0, 1], 0).into()).await.expect("a free port");
         let address = listener.local_addr().expect("an address");
-        let router = self.router.clone();
-        tokio::spawn(async move { axum::serve(listener, router).await });
+        tokio::spawn(windlass_server::serve(listener, self.state.clone(), Router::new(), std::future::pending()));
         address
     }
 
