@@ -112,7 +112,6 @@ pub(super) fn by_time(candidates: &[Candidate], before: Before, column: &str, ev
         }
         if start > cursor {
             push(&mut cuts.cuts, before, column, cursor, start, Vec::new());
-            cursor = start;
         }
         let end = (next.div_euclid(every) + 1).checked_mul(every).filter(|end| *end <= watermark);
         let Some(end) = end else { break };
@@ -216,7 +215,7 @@ mod tests {
             let cuts = by_time(&candidates, Before::default(), "t", every, NOW);
             cuts.cuts.into_iter().map(|cut| cut.name).collect::<Vec<_>>()
         };
-        assert_eq!(names(DAY), ["t 1970-01-02 to 1970-01-03"]);
+        assert_eq!(names(DAY), ["t 1970-01-02 to 1970-01-03", "t 1970-01-03 to 1970-01-04"]);
         assert_eq!(
             names(HOUR),
             [
