@@ -28,6 +28,9 @@ pub(super) fn name(cell: Cell) -> Option<String> {
     }
 }
 
+/// How many columns that nobody expects are read all the same, so that the first of them can be named.
+pub(super) const UNEXPECTED: usize = 8;
+
 /// What reading one body may keep, and why it stopped.
 pub(super) struct Budget {
     /// The most rows.

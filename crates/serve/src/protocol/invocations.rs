@@ -11,7 +11,7 @@ use windlass_kinds::manifest::DataFormat;
 
 use super::{
     Limits, Request, RequestError,
-    cell::{Budget, Form, Rows, RowsSeed},
+    cell::{Budget, Form, Rows, RowsSeed, UNEXPECTED},
     conform::conform,
     csv,
     frame::{Body, Content, Frame},
@@ -64,7 +64,7 @@ fn parquet(body: &[u8], limits: &Limits) -> Result<Frame, RequestError> {
 }
 
 fn json(body: &[u8], signature: &Signature, extras: &[String], limits: &Limits) -> Result<Frame, RequestError> {
-    let budget = Budget::new(limits.rows, signature.columns().len() + extras.len());
+    let budget = Budget::new(limits.rows, signature.columns().len() + extras.len() + UNEXPECTED);
     let mut parser = serde_json::Deserializer::from_slice(body);
     let top = TopSeed { budget: &budget, signature, extras };
     let frame = top.deserialize(&mut parser).and_then(|frame| parser.end().map(|()| frame));

@@ -5,7 +5,7 @@ use windlass_data::table::Values;
 use super::{
     super::{
         Limits, Request, RequestError,
-        cell::{Budget, Cell},
+        cell::{Budget, Cell, UNEXPECTED},
         conform::conform,
         frame::{Content, Frame},
     },
@@ -43,7 +43,7 @@ pub fn decode(
         })?,
     };
     let width = signature.columns().len() + extras.len();
-    let budget = Budget::new(limits.rows, width);
+    let budget = Budget::new(limits.rows, width + UNEXPECTED);
     let Head { id, inputs, outputs, binary } = head::read(json, budget, limits.rows.saturating_mul(width))?;
     let asked = |OutputHead { name, parameters }| (name, parameters.binary_data.unwrap_or(binary));
     let asked = Asked { outputs: outputs.into_iter().map(asked).collect(), binary };
