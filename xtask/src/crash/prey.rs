@@ -27,7 +27,10 @@ impl Prey {
         let is_shim = |it: &&Process| {
             it.words.iter().any(|word| word == "step") && it.words.iter().any(|word| word.starts_with(data.as_ref()))
         };
-        let shims: Vec<u32> = all.iter().filter(is_shim).map(|it| it.id).collect();
+        let alike: Vec<&Process> = all.iter().filter(is_shim).collect();
+        // Until a step becomes its own program it looks like the shim that started it.
+        let starts_another = |it: &&&Process| !alike.iter().any(|other| other.id == it.parent);
+        let shims: Vec<u32> = alike.iter().filter(starts_another).map(|it| it.id).collect();
         let steps = all.iter().filter(|it| shims.contains(&it.parent)).map(|it| it.id).collect();
         let is_model = |it: &&Process| it.parent == server && it.words.iter().any(|word| word == "model-server");
         let models = all.iter().filter(is_model).map(|it| it.id).collect();
