@@ -1,0 +1,3 @@
+//! The control loop from outside, over a place where nothing runs.
+
+mod storm;
