@@ -183,7 +183,7 @@ struct Peer(Serving);
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        let group = format!("kill -9 -- -{} 2>/dev/null; true", self.0.child.id());
+        let group = format!("kill -9 -{} 2>/dev/null; true", self.0.child.id());
         // As for our own server: nothing of it is wanted any more.
         let _ = shell::read(Command::new("sh").args(["-c", &group]));
     }
