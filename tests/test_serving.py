@@ -178,13 +178,11 @@ def test_what_cannot_be_served_leaves_the_one_before(served: Served):
     from sklearn.linear_model import LinearRegression
 
     served.promote(register(0.0), 11.0)
-    mlflow.sklearn.log_model(
-        LinearRegression().fit(ROWS, [1, 2]), name="model", input_example=ROWS, registered_model_name="sums"
-    )
+    mlflow.sklearn.log_model(LinearRegression().fit(ROWS, [1, 2]), name="model", registered_model_name="sums")
     served.client.set_registered_model_alias("sums", "champion", "2")
     until("the second is refused", lambda: (2, 2, "failed") in served.revisions())
     assert served.predicted() == 11.0
-    assert "only `onnx` is served" in served.place.run("describe", "endpoint/sums").stdout
+    assert "the model has no signature" in served.place.run("describe", "endpoint/sums").stdout
     # Back to the first: it never stopped, so there is nothing to do.
     served.promote("1", 11.0)
     assert served.revisions() == [(1, 1, "ready"), (2, 2, "failed")]
