@@ -79,7 +79,12 @@ impl Known for ServerKnows {
 
 /// Asks the server what it has.
 pub(crate) async fn known(client: &Client) -> Result<ServerKnows, Failure> {
-    let current: Vec<Revision> = client.get("/api/v1/objects").await.map_err(failure)?;
+    let current: Vec<Revision> = match client.get("/api/v1/objects").await {
+        Ok(current) => current,
+        // The project that is named comes into being with what is applied.
+        Err(ClientError::Refused { status: 404, .. }) => Vec::new(),
+        Err(error) => return Err(failure(error)),
+    };
     let mut templates = Vec::new();
     for revision in current.iter().filter(|revision| revision.kind == Kind::JobTemplate) {
         let path = format!("/api/v1/objects/{}/{}/history", revision.kind, revision.name);

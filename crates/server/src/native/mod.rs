@@ -80,6 +80,9 @@ async fn status(State(state): State<AppState>, caller: Caller) -> Result<Json<St
     }))
 }
 
+/// How many projects are named to whoever asked for one that does not exist.
+const NAMED: usize = 20;
+
 /// Who asks, and about which project; handlers say what for.
 pub(crate) struct Caller {
     principal: Principal,
@@ -108,6 +111,20 @@ impl Caller {
     /// Returns the one project that a listing is about; `None` means all.
     pub(crate) fn listed(&self) -> Option<Name> {
         if self.is_narrowed { Some(self.principal.project.clone()) } else { self.principal.scope() }
+    }
+
+    /// Refuses a project that the request names and that does not exist: an empty list would say less.
+    pub(crate) async fn names_a_project(&self, state: &AppState) -> Result<(), ApiError> {
+        if !self.is_narrowed {
+            return Ok(());
+        }
+        let known = state.control.store().read(|tx| Box::pin(async move { tx.projects().await })).await?;
+        let wanted = &self.principal.project;
+        if known.contains(wanted) {
+            return Ok(());
+        }
+        let names: Vec<&str> = known.iter().map(Name::as_str).take(NAMED).collect();
+        Err(ApiError::not_found(format!("project {wanted}")).hint(format!("there is {}", names.join(", "))))
     }
 
     /// Refuses a token that is good for one project alone.

@@ -74,6 +74,7 @@ pub(super) async fn list(
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Vec<Revision>>, ApiError> {
     caller.may(Operation::ReadObjects)?;
+    caller.names_a_project(&state).await?;
     let kind = query
         .kind
         .map(|kind| kind.parse::<Kind>())

@@ -85,6 +85,7 @@ pub(super) async fn list(
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Vec<PipelineRun>>, ApiError> {
     let principal = caller.may(Operation::ReadRuns)?;
+    caller.names_a_project(&state).await?;
     let pipeline = query.pipeline.as_deref().map(parse_name).transpose()?;
     let query = RunQuery { pipeline, active_only: query.active, limit: query.limit.clamp(1, 10_000) };
     let project = principal.project.clone();

@@ -145,3 +145,18 @@ async fn a_published_template_never_changes() {
         assert_eq!(status.as_u16(), expected, "{step:?}: {answer}");
     }
 }
+
+#[tokio::test]
+async fn a_project_that_does_not_exist_is_a_mistake() {
+    let server = TestServer::new().await;
+    let everywhere = everywhere(&server).await;
+    let (status, answer) = server.ask(&everywhere, "POST", "/api/v1/apply", model("team")).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    for path in ["/api/v1/objects", "/api/v1/runs"] {
+        let (status, answer) = server.ask_in("taem", &everywhere, "GET", path, Value::Null).await;
+        assert_eq!((status, &answer["message"]), (StatusCode::NOT_FOUND, &json!("there is no project taem")), "{path}");
+        assert!(answer["hint"].as_str().is_some_and(|hint| hint.contains("team")), "{answer}");
+        let (status, _) = server.ask_in("team", &everywhere, "GET", path, Value::Null).await;
+        assert_eq!(status, StatusCode::OK, "{path}");
+    }
+}
