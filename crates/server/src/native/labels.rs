@@ -48,16 +48,8 @@ pub(super) async fn take(
     let taken = state.control.labels_take(&principal.project, &endpoint, labels, digest, &principal.actor).await?;
     // No `..`: whatever became of a label is answered.
     let LabelsTaken { upload, unknown } = taken;
-    let LabelUpload {
-        project: _,
-        endpoint: _,
-        number: _,
-        digest: _,
-        accepted,
-        unchanged,
-        corrected,
-        received_at: _,
-    } = upload;
+    let LabelUpload { project: _, endpoint: _, number: _, digest: _, accepted, unchanged, corrected, received_at: _ } =
+        upload;
     Ok(Json(LabelsAnswer { accepted, unchanged, corrected, unknown }))
 }
 

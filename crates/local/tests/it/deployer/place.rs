@@ -151,6 +151,7 @@ impl Place {
         let settings = DeployerSettings {
             patience: Duration::from_secs(5),
             probe_patience: Duration::from_secs(5),
+            python_patience: Duration::from_secs(5),
             look_every: Duration::from_millis(100),
             hang_grace: Duration::from_secs(1),
             memory_growth: 64 << 20,
