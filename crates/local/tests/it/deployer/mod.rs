@@ -83,7 +83,7 @@ async fn what_cannot_be_served_says_why_and_leaves_the_one_before() {
         (7, json!({"requirements": "onnx==1\n"}), "its requirements.txt names no onnxruntime"),
         (8, json!({"requirements": null}), "it has no requirements.txt"),
         (9, json!({"requirements": "onnxruntime==0.0.1\n"}), "its onnxruntime cannot be installed: no such version"),
-        (10, json!({"description": "flavors: {sklearn: {}}"}), "the model has the flavours `sklearn`, and only `onnx`"),
+        (10, json!({"description": "flavors: {sklearn: {}}"}), "the model has the flavours `sklearn`, and served are"),
     ] {
         match place.deploy(number, behaviour).await {
             Err(ProbeFailure::NotServable(reason)) => assert!(reason.starts_with(why), "{number}: {reason}"),

@@ -11,7 +11,7 @@ import threading
 
 parser = argparse.ArgumentParser()
 parser.add_argument("role")
-for name in ("model", "runtime", "socket", "rows", "out"):
+for name in ("model", "runtime", "socket", "rows", "out", "scratch", "processes", "patience", "timeout"):
     parser.add_argument("--" + name)
 parser.add_argument("--probe", action="store_true")
 args = parser.parse_args()
