@@ -59,6 +59,13 @@ impl ActiveRuns {
         Ok(active)
     }
 
+    /// Returns the runs of a pipeline that have not begun.
+    pub(crate) fn waiting_of(&self, project: &Name, pipeline: &Name) -> impl Iterator<Item = &PipelineRun> {
+        let runs = self.runs.values().chain(&self.beginning).map(|active| &active.state.run);
+        let waiting = runs.filter(|run| run.state == PipelineRunState::Pending);
+        waiting.filter(move |run| run.project == *project && run.pipeline == *pipeline)
+    }
+
     /// Takes a run out to decide over it; a final one (to be retried) is read from the store.
     pub(crate) async fn take(&mut self, store: &Store, id: &PipelineRunId) -> Result<Option<Active>, StoreError> {
         if let Some(active) = self.runs.remove(id) {

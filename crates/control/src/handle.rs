@@ -388,9 +388,57 @@ impl Control {
         facts: &TriggerFacts,
     ) -> Result<(), ControlError> {
         let state = self.trigger_state(revision, &trigger.name).await?;
+        if self.covered(active, revision, spec, trigger, commit.now).await? {
+            let state = TriggerState { asked_at: Some(commit.now), ..state };
+            return self.settle_outcome(active, commit, revision, spec, trigger, None, state, None).await;
+        }
         let taken = self.taken(&revision.project, trigger).await?;
         let (state, outcome) = trigger::decide(trigger, &state, facts, event, taken, commit.now);
         self.settle_outcome(active, commit, revision, spec, trigger, Some(event.clone()), state, Some(outcome)).await
+    }
+
+    /// Returns whether a run that another monitor started deals with what this trigger is asked about.
+    async fn covered(
+        &self,
+        active: &ActiveRuns,
+        revision: &Revision,
+        spec: &PipelineSpec,
+        trigger: &TriggerSpec,
+        now: Micros,
+    ) -> Result<bool, ControlError> {
+        if !matches!(trigger.source, TriggerSource::Monitor(_)) {
+            return Ok(false);
+        }
+        let project = revision.project.clone();
+        let states = self
+            .inner
+            .store
+            .read(move |tx| {
+                let project = project.clone();
+                Box::pin(async move { tx.trigger_states(&project).await })
+            })
+            .await?;
+        let states = states.into_iter().filter(|(pipeline, ..)| *pipeline == revision.name);
+        let states: Vec<_> = states.map(|(_, name, state)| (name, state)).collect();
+        // A run has its data from its beginning on: one that waits does for another with the same data alone.
+        let mut waiting = None;
+        if trigger.parameters.is_empty() && active.waiting_of(&revision.project, &revision.name).next().is_some() {
+            let data = self.freeze(&revision.project, spec).await?;
+            let monitored = |run: &&PipelineRun| {
+                let by = |one: &&TriggerSpec| run.cause.trigger.as_ref() == Some(&one.name);
+                spec.triggers
+                    .iter()
+                    .find(by)
+                    .is_some_and(|one| matches!(one.source, TriggerSource::Monitor(_)) && one.parameters.is_empty())
+            };
+            let mut runs = active.waiting_of(&revision.project, &revision.name).filter(|run| run.datasets == data);
+            waiting = runs.find(monitored).map(PipelineRun::display_name);
+        }
+        let covered = trigger::covered(&spec.triggers, trigger, &states, waiting.as_deref(), now);
+        if let Some(reason) = &covered {
+            tracing::info!("{}/{}: {reason}", revision.name, trigger.name);
+        }
+        Ok(covered.is_some())
     }
 
     #[expect(clippy::too_many_arguments, reason = "the facts of one decision, used twice")]

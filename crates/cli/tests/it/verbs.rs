@@ -335,6 +335,11 @@ fn usage_errors_exit_with_one_and_help_has_examples() {
     }
     let help = place.run(&["--help"]);
     assert_eq!(help.code, 0);
+    // Not for people, and so not listed; yet who runs it by hand is told what it wants.
+    for hidden in ["step", "model-server"] {
+        let help = place.run(&[hidden, "--help"]);
+        assert_eq!((help.code, help.out.contains("Usage")), (0, true), "{hidden}: {help:?}");
+    }
     let verbs: Vec<&str> = help
         .out
         .lines()

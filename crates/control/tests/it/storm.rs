@@ -7,7 +7,7 @@ use windlass_control::{
     Control, EndChannel, Executor, Job, LogChunk, PrepareRequest, ResultSink, Settings, SystemClock,
 };
 use windlass_kinds::{
-    AttemptId, Digest, Micros, Name,
+    AttemptId, Digest, Kind, Micros, Name,
     manifest::{self, NothingKnown, Resolved, Source},
     record::{
         Actor, AttemptEnd, AttemptResult, Event, EventBody, Observation, PipelineRun, PrepareFailure, TriggerState,
@@ -55,7 +55,7 @@ fn name(text: &str) -> Name {
     text.parse().expect("a name")
 }
 
-/// A loop over a monitor whose pipeline trains.
+/// A loop over monitors, `quality-0` and so on, each with a trigger of the pipeline that trains.
 struct Loop {
     _store: TestStore,
     control: Control,
@@ -63,8 +63,8 @@ struct Loop {
 }
 
 impl Loop {
-    async fn new(cool_down: &str, breaker: u32) -> Self {
-        let text = format!(
+    async fn new(monitors: u32, cool_down: &str, breaker: u32) -> Self {
+        let mut text = format!(
             "apiVersion: windlass.dev/v1alpha1
 kind: Model
 metadata: {{name: sums}}
@@ -76,22 +76,32 @@ metadata: {{name: sums}}
 spec: {{model: sums@champion, rowId: [id], labels: {{source: api}}}}
 ---
 apiVersion: windlass.dev/v1alpha1
+kind: Pipeline
+metadata: {{name: train}}
+spec:
+  steps: [{{name: fit, command: [python, fit.py]}}]
+  triggers:
+{}",
+            (0..monitors)
+                .map(|number| format!(
+                    "    - {{name: decay-{number}, monitor: quality-{number}, coolDown: {cool_down}, breaker: {breaker}}}\n"
+                ))
+                .collect::<String>()
+        );
+        for number in 0..monitors {
+            text.push_str(&format!(
+                "---
+apiVersion: windlass.dev/v1alpha1
 kind: Monitor
-metadata: {{name: quality}}
+metadata: {{name: quality-{number}}}
 spec:
   endpoint: sums
   quality: [mae]
   window: {{rows: 10}}
   thresholds: [{{measure: mae, above: 1}}]
----
-apiVersion: windlass.dev/v1alpha1
-kind: Pipeline
-metadata: {{name: train}}
-spec:
-  triggers: [{{name: decay, monitor: quality, coolDown: {cool_down}, breaker: {breaker}}}]
-  steps: [{{name: fit, command: [python, fit.py]}}]
 "
-        );
+            ));
+        }
         let source = Source::from_bytes("test.yaml".to_owned(), text.into_bytes()).expect("text");
         let read = manifest::read(&[source], &NothingKnown);
         assert!(read.findings.is_empty(), "{:?}", read.findings);
@@ -115,11 +125,11 @@ spec:
         Self { _store: store, control, running }
     }
 
-    /// Delivers that a window crossed the threshold; returns whether that was news.
-    async fn crossed(&self, window: u32) -> bool {
+    /// Delivers that a window of a monitor crossed its threshold; returns whether that was news.
+    async fn crossed(&self, monitor: u32, window: u32) -> bool {
         let observation = Observation {
             project: name("default"),
-            monitor: name("quality"),
+            monitor: name(&format!("quality-{monitor}")),
             endpoint: name("sums"),
             sequence: 0,
             window: format!("window {window}"),
@@ -133,11 +143,11 @@ spec:
         };
         let body = EventBody::Observed { observation };
         let now = self.control.clock().now();
-        let event = Event::new(name("default"), format!("observed/{window}"), Actor::system(), body, now);
+        let event = Event::new(name("default"), format!("observed/{monitor}/{window}"), Actor::system(), body, now);
         self.control.push(event).await.expect("the inbox takes it")
     }
 
-    /// Returns the runs there are, how many windows were seen, and where the trigger stands.
+    /// Returns the runs there are, how many windows were seen, and where the first trigger stands.
     async fn state(&self) -> (Vec<PipelineRun>, usize, TriggerState) {
         self.control
             .store()
@@ -146,8 +156,11 @@ spec:
                     let (project, pipeline) = (name("default"), name("train"));
                     let query = RunQuery { limit: 1000, ..RunQuery::default() };
                     let runs = tx.pipeline_runs(&project, &query).await?;
-                    let seen = tx.observations_of(&project, &name("quality"), 1000).await?.len();
-                    Ok((runs, seen, tx.trigger_state(&project, &pipeline, &name("decay")).await?))
+                    let mut seen = 0;
+                    for monitor in tx.revisions_current(Some(&project), Some(Kind::Monitor)).await? {
+                        seen += tx.observations_of(&project, &monitor.name, 1000).await?.len();
+                    }
+                    Ok((runs, seen, tx.trigger_state(&project, &pipeline, &name("decay-0")).await?))
                 })
             })
             .await
@@ -178,10 +191,10 @@ spec:
 
 #[tokio::test]
 async fn two_hundred_windows_at_once_start_one_run_while_cooling_down() {
-    let looped = Loop::new("1h", 3).await;
+    let looped = Loop::new(1, "1h", 3).await;
     for window in 0..200 {
-        assert!(looped.crossed(window).await);
-        assert!(!looped.crossed(window).await, "a second delivery is no news");
+        assert!(looped.crossed(0, window).await);
+        assert!(!looped.crossed(0, window).await, "a second delivery is no news");
     }
     looped.until(|runs, seen, _| seen == 200 && runs.iter().all(|run| run.state.is_final())).await;
     let (runs, _, trigger) = looped.state().await;
@@ -191,10 +204,23 @@ async fn two_hundred_windows_at_once_start_one_run_while_cooling_down() {
 }
 
 #[tokio::test]
+async fn two_hundred_monitors_at_once_start_one_run() {
+    let looped = Loop::new(200, "1h", 3).await;
+    for monitor in 0..200 {
+        assert!(looped.crossed(monitor, 0).await);
+        assert!(!looped.crossed(monitor, 0).await, "a second delivery is no news");
+    }
+    looped.until(|runs, seen, _| seen == 200 && runs.iter().all(|run| run.state.is_final())).await;
+    let (runs, _, first) = looped.state().await;
+    assert_eq!((runs.len(), first.fired), (1, 1));
+    looped.stop().await;
+}
+
+#[tokio::test]
 async fn a_training_that_always_fails_opens_the_breaker() {
-    let looped = Loop::new("0s", 3).await;
+    let looped = Loop::new(1, "0s", 3).await;
     for window in 0..20 {
-        looped.crossed(window).await;
+        looped.crossed(0, window).await;
         let seen_all = usize::try_from(window).unwrap() + 1;
         looped.until(|runs, seen, _| seen == seen_all && runs.iter().all(|run| run.state.is_final())).await;
     }

@@ -8,6 +8,7 @@
 //! The clock may be set back. Starts that seem to lie in the future count as if they were now, so that nothing waits
 //! longer than its own rule says.
 
+mod covered;
 mod decide;
 mod facts;
 mod parameters;
@@ -22,6 +23,7 @@ use windlass_kinds::{
     record::{TriggerFacts, TriggerState},
 };
 
+pub use covered::covered;
 pub use schedule::{check_schedule, due, next_due};
 
 /// What a trigger does about an event.
