@@ -8,7 +8,7 @@
 
 use std::{cell::Cell, convert::Infallible, io, net::TcpListener, thread, time::Duration};
 
-use axum::{Router, body::Body};
+use axum::Router;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{rt::TokioIo, server::graceful::GracefulShutdown};
 use tokio::{
@@ -17,7 +17,7 @@ use tokio::{
 };
 use tower::Service as _;
 
-use crate::{AppState, mlflow};
+use crate::{AppState, mlflow, unread::Unread};
 
 /// How many threads at least: a request that computes for a while holds up only the connections of its thread.
 const LEAST: usize = 2;
@@ -129,16 +129,18 @@ fn answer(
             let (state, router) = (state.clone(), router.clone());
             let service = service_fn(move |request: http::Request<Incoming>| {
                 let under_way = UnderWay::begin();
-                let request = request.map(Body::new);
+                let unread = Unread::default();
+                let request = request.map(|body| unread.watch(body));
                 let short = mlflow::is_short(&request).then(|| state.clone());
                 let mut router = router.clone();
                 async move {
-                    let answer = match short {
-                        Some(state) => Ok(mlflow::answer_short(state, request).await),
-                        None => router.call(request).await,
+                    let mut answer = match short {
+                        Some(state) => mlflow::answer_short(state, request).await,
+                        None => router.call(request).await.unwrap_or_else(|never| match never {}),
                     };
                     drop(under_way);
-                    answer as Result<_, Infallible>
+                    unread.drain(&mut answer).await;
+                    Ok::<_, Infallible>(answer)
                 }
             });
             let connection = connections.watch(http1::Builder::new().serve_connection(TokioIo::new(stream), service));

@@ -15,6 +15,7 @@ mod principal;
 mod serve;
 mod state;
 mod traffic;
+mod unread;
 
 use axum::response::{IntoResponse, Response};
 

@@ -271,10 +271,11 @@ impl Control {
             .flat_map(|found| {
                 let newest = found.revisions.last().map(|newest| newest.number);
                 found.revisions.into_iter().filter(move |revision| match revision.state {
-                    EndpointState::Ready => true,
+                    // One that starts has an action of its own, unless the last process carried it out and ended before
+                    // its answer was taken from the inbox: then it answers nowhere. Asking twice is harmless.
+                    EndpointState::Starting | EndpointState::Ready => true,
                     EndpointState::Failed => Some(revision.number) == newest,
-                    // Its own action is in the outbox until it was answered.
-                    EndpointState::Starting | EndpointState::Retired => false,
+                    EndpointState::Retired => false,
                 })
             })
             .collect();
