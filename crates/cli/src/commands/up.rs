@@ -2,18 +2,22 @@
 
 use std::{path::Path, process::ExitCode, time::Duration};
 
+use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 use windlass_control::{Change, Control, EndpointView};
 use windlass_data::prometheus::Prometheus;
 use windlass_kinds::{
-    Kind,
-    record::{DatasetVersion, DatasetVersionState, EndpointRevision, EndpointState, PipelineRun, PipelineRunState},
+    Kind, Name,
+    record::{
+        DatasetVersion, DatasetVersionState, EndpointRevision, EndpointState, ModelVersion, PipelineRun,
+        PipelineRunState,
+    },
 };
 use windlass_store::RunQuery;
 
 use super::{apply::apply_paths, get::dataset_table};
 use crate::{
-    args::{Global, ServeArgs, UpArgs},
+    args::{Global, Output, ServeArgs, UpArgs},
     data_folder::DataFolder,
     failure::Failure,
     load::load_offline,
@@ -37,7 +41,7 @@ pub(crate) async fn run(global: &Global, args: UpArgs) -> Result<ExitCode, Failu
     let folder = DataFolder::create(&global.data_dir)?;
     let mut interrupt = signals()?;
     let mut serving = serving::start(folder, settings(serve, until_idle)?).await?;
-    let outcome = work(&mut serving, &paths, until_idle, &mut interrupt).await;
+    let outcome = work(&mut serving, &paths, until_idle, global.output, &mut interrupt).await;
     tokio::select! {
         () = serving.stop() => outcome,
         () = interrupt.wait() => {
@@ -78,6 +82,7 @@ async fn work(
     serving: &mut Serving,
     paths: &[String],
     until_idle: bool,
+    output: Output,
     signals: &mut Signals,
 ) -> Result<ExitCode, Failure> {
     let control = serving.control.clone();
@@ -103,7 +108,7 @@ async fn work(
                     if !quiet {
                         quiet = true;
                         progress.clear();
-                        closing(&control, serving).await?;
+                        closing(&control, serving, output).await?;
                         eprintln!("everything is idle; Ctrl-C stops");
                     }
                 }
@@ -125,15 +130,36 @@ async fn work(
         }
     }
     progress.clear();
-    let reasons = closing(&control, serving).await?;
+    let reasons = closing(&control, serving, output).await?;
     for reason in &reasons {
         eprintln!("not as the manifests allow: {reason}");
     }
     Ok(if reasons.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-/// Prints the closing table; returns what did not end as the manifests allow.
-async fn closing(control: &Control, serving: &Serving) -> Result<Vec<String>, Failure> {
+/// An endpoint and who answers for it.
+#[derive(Serialize)]
+struct Served {
+    endpoint: Name,
+    model: String,
+    serving: Option<EndpointRevision>,
+    newest: Option<EndpointRevision>,
+}
+
+/// Where everything stands, for programs.
+#[derive(Serialize)]
+struct Closing<'a> {
+    address: String,
+    runs: &'a [PipelineRun],
+    versions: &'a [ModelVersion],
+    rejected: &'a [DatasetVersion],
+    endpoints: Vec<Served>,
+    /// What did not end as the manifests allow, for people.
+    reasons: &'a [String],
+}
+
+/// Prints where everything stands; returns what did not end as the manifests allow.
+async fn closing(control: &Control, serving: &Serving, output: Output) -> Result<Vec<String>, Failure> {
     let read = control
         .store()
         .read(|tx| {
@@ -166,30 +192,7 @@ async fn closing(control: &Control, serving: &Serving) -> Result<Vec<String>, Fa
         .map_err(serving::store_failure)?;
     let (mut runs, models, open, rejected) = read;
     runs.sort_by_key(|run: &PipelineRun| (run.created_at, run.number));
-    let mut table = Table::new(&["run", "state", "took", "cause", "reason"]);
-    for run in &runs {
-        table.row([
-            run.display_name(),
-            windlass_control::state_word(run.state).to_owned(),
-            view::took(run.started_at, run.ended_at),
-            run.cause.text.clone(),
-            run.reason.clone(),
-        ]);
-    }
-    crate::view::out!("{}", table.text());
-    if !models.is_empty() {
-        let mut table = Table::new(&["version", "size", "tags"]);
-        for version in &models {
-            let tags: Vec<String> = version.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
-            table.row([format!("{}@{}", version.model, version.version), view::bytes(version.size), tags.join(" ")]);
-        }
-        crate::view::out!("\n{}", table.text());
-    }
-    if !rejected.is_empty() {
-        crate::view::out!("\n{}", dataset_table(&rejected).text());
-    }
-    let failed = endpoints(control).await?;
-    crate::view::out!("\n{} runs, {} model versions, http://{}", runs.len(), models.len(), serving.address);
+    let endpoints = endpoints(control).await?;
     let mut reasons: Vec<String> = runs
         .iter()
         .filter(|run| match run.state {
@@ -199,32 +202,69 @@ async fn closing(control: &Control, serving: &Serving) -> Result<Vec<String>, Fa
         .map(|run| format!("{} {}: {}", run.display_name(), windlass_control::state_word(run.state), run.reason))
         .collect();
     reasons.extend(open);
-    reasons.extend(failed);
+    reasons.extend(endpoints.iter().filter_map(unservable));
+    let address = format!("http://{}", serving.address);
+    let (runs, versions, rejected) = (&runs, &models, &rejected);
+    let closing = Closing { address, runs, versions, rejected, endpoints, reasons: &reasons };
+    view::show(output, &closing, || table(&closing));
     Ok(reasons)
 }
 
-/// Prints who serves; returns what cannot be served though it should.
-async fn endpoints(control: &Control) -> Result<Vec<String>, Failure> {
+/// Prints where everything stands, for people.
+fn table(closing: &Closing<'_>) {
+    let Closing { address, runs, versions, rejected, endpoints, reasons: _ } = closing;
+    let mut table = Table::new(&["run", "state", "took", "cause", "reason"]);
+    for run in *runs {
+        table.row([
+            run.display_name(),
+            windlass_control::state_word(run.state).to_owned(),
+            view::took(run.started_at, run.ended_at),
+            run.cause.text.clone(),
+            run.reason.clone(),
+        ]);
+    }
+    view::out!("{}", table.text());
+    if !versions.is_empty() {
+        let mut table = Table::new(&["version", "size", "tags"]);
+        for version in *versions {
+            let tags: Vec<String> = version.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            table.row([format!("{}@{}", version.model, version.version), view::bytes(version.size), tags.join(" ")]);
+        }
+        view::out!("\n{}", table.text());
+    }
+    if !rejected.is_empty() {
+        view::out!("\n{}", dataset_table(rejected).text());
+    }
+    if !endpoints.is_empty() {
+        let mut table = Table::new(&["endpoint", "model", "serves", "since"]);
+        for Served { endpoint, model, serving, newest: _ } in endpoints {
+            let serves = serving.as_ref().map(|it| format!("{}/{}", it.model, it.version));
+            let since = serving.as_ref().and_then(|it| it.ready_at).map_or_else(String::new, view::instant);
+            table.row([endpoint.to_string(), model.clone(), serves.unwrap_or_else(|| "nothing".to_owned()), since]);
+        }
+        view::out!("\n{}", table.text());
+    }
+    view::out!("\n{} runs, {} model versions, {address}", runs.len(), versions.len());
+}
+
+/// Returns the endpoints of all projects.
+async fn endpoints(control: &Control) -> Result<Vec<Served>, Failure> {
     let projects = control.store().read(|tx| Box::pin(async move { tx.projects().await })).await;
-    let mut table = Table::new(&["endpoint", "model", "serves", "since"]);
-    let (mut count, mut failed) = (0, Vec::new());
+    let mut all = Vec::new();
     for project in projects.map_err(serving::store_failure)? {
         let views = control.endpoints(&project).await;
-        for view in views.map_err(|error| Failure::ours("the endpoints cannot be read", error))? {
-            let EndpointView { endpoint, spec, serving, newest, .. } = view;
-            let serves = serving.as_ref().map(|it| format!("{}/{}", it.model, it.version));
-            let since = serving.and_then(|it| it.ready_at).map_or_else(String::new, view::instant);
-            let serves = serves.unwrap_or_else(|| "nothing".to_owned());
-            table.row([endpoint.to_string(), spec.model.to_string(), serves, since]);
-            count += 1;
-            if let Some(newest) = newest.filter(|newest| newest.state == EndpointState::Failed) {
-                let EndpointRevision { model, version, reason, .. } = newest;
-                failed.push(format!("endpoint {endpoint} cannot serve {model}/{version}: {reason}"));
-            }
-        }
+        let views = views.map_err(|error| Failure::ours("the endpoints cannot be read", error))?;
+        all.extend(views.into_iter().map(|EndpointView { endpoint, spec, serving, newest, .. }| {
+            let model = spec.model.to_string();
+            Served { endpoint, model, serving, newest }
+        }));
     }
-    if count > 0 {
-        crate::view::out!("\n{}", table.text());
-    }
-    Ok(failed)
+    Ok(all)
+}
+
+/// Returns why an endpoint does not serve what it should, where its newest revision failed.
+fn unservable(served: &Served) -> Option<String> {
+    let EndpointRevision { model, version, reason, .. } =
+        served.newest.as_ref().filter(|newest| newest.state == EndpointState::Failed)?;
+    Some(format!("endpoint {} cannot serve {model}/{version}: {reason}", served.endpoint))
 }

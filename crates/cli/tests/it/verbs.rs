@@ -68,6 +68,18 @@ fn an_interrupt_before_everything_is_idle_is_no_success() {
 }
 
 #[test]
+fn where_everything_stands_is_told_to_programs_too() {
+    let place = Place::new();
+    place.write("p.yaml", pipeline("p", ONCE, &[&shell("a", "exit 3", "")]));
+    let said = place.until_idle(&["-o", "json"]);
+    assert_eq!(said.code, 1, "{said:?}");
+    let closing: Value = serde_json::from_str(&said.out).expect("one document");
+    assert_eq!((&closing["runs"][0]["pipeline"], &closing["runs"][0]["state"]), (&json!("p"), &json!("failed")));
+    assert!(closing["reasons"][0].as_str().expect("text").starts_with("p-1 failed: "), "{closing}");
+    assert!(closing["address"].as_str().expect("text").starts_with("http://127.0.0.1:"), "{closing}");
+}
+
+#[test]
 fn a_second_start_does_no_work_twice() {
     let place = Place::new();
     let count = place.path("count").display().to_string();
