@@ -2,39 +2,14 @@
 
 use axum::http::StatusCode;
 use serde_json::Value;
-use windlass_kinds::{Digest, TokenId, manifest::Role, record::Token};
+use windlass_kinds::Digest;
 
-use crate::support::{NOW, TestServer, name, token};
-
-/// Makes an admin's token of another project than the usual ones.
-async fn of_team(server: &TestServer) -> String {
-    let record = Token {
-        id: TokenId::new("team"),
-        name: "team".to_owned(),
-        project: Some(name("team")),
-        role: Role::Admin,
-        created_at: NOW,
-        expires_at: None,
-        last_used_at: None,
-        revoked_at: None,
-    };
-    let secret = token("team");
-    let hash = windlass_api::token::hash(&secret);
-    server
-        .store
-        .write(move |tx| {
-            let record = record.clone();
-            Box::pin(async move { tx.token_insert(&record, &hash).await })
-        })
-        .await
-        .expect("a token is kept");
-    secret
-}
+use crate::support::{TestServer, token};
 
 #[tokio::test]
 async fn a_digest_alone_is_no_right_to_the_bytes() {
     let server = TestServer::new().await;
-    let (mine, theirs) = (token("admin"), of_team(&server).await);
+    let (mine, theirs) = (token("admin"), server.admin("team", Some("team")).await);
     let bytes = b"what this project alone may know".to_vec();
     let path = format!("/api/v1/blobs/{}", Digest::sha256(&bytes));
     // Step by step: who asks what, with which bytes, and what is answered.

@@ -3,38 +3,9 @@
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 use windlass_api::{ApplyRequest, WantedManifest};
-use windlass_kinds::{
-    TokenId,
-    manifest::{self, NothingKnown, Resolved, Role, Source},
-    record::Token,
-};
+use windlass_kinds::manifest::{self, NothingKnown, Resolved, Source};
 
-use crate::support::{NOW, TestServer, name, token};
-
-/// Makes a token that is good for every project.
-async fn everywhere(server: &TestServer) -> String {
-    let record = Token {
-        id: TokenId::new("everywhere"),
-        name: "everywhere".to_owned(),
-        project: None,
-        role: Role::Admin,
-        created_at: NOW,
-        expires_at: None,
-        last_used_at: None,
-        revoked_at: None,
-    };
-    let secret = token("everywhere");
-    let hash = windlass_api::token::hash(&secret);
-    server
-        .store
-        .write(move |tx| {
-            let record = record.clone();
-            Box::pin(async move { tx.token_insert(&record, &hash).await })
-        })
-        .await
-        .expect("a token is kept");
-    secret
-}
+use crate::support::{TestServer, name, token};
 
 /// Returns the body that plans or applies manifests.
 fn request(text: &str) -> Value {
@@ -57,7 +28,7 @@ fn model(project: &str) -> Value {
 #[tokio::test]
 async fn a_token_of_one_project_reaches_into_no_other() {
     let server = TestServer::new().await;
-    let everywhere = everywhere(&server).await;
+    let everywhere = server.admin("everywhere", None).await;
     let (status, _) = server.ask(&everywhere, "POST", "/api/v1/apply", model("team")).await;
     assert_eq!(status, StatusCode::OK);
     let made = |project: Value| json!({"name": "n", "project": project, "role": "admin"});
@@ -86,7 +57,7 @@ async fn a_token_of_one_project_reaches_into_no_other() {
 #[tokio::test]
 async fn a_token_of_all_projects_names_the_one_it_means() {
     let server = TestServer::new().await;
-    let everywhere = everywhere(&server).await;
+    let everywhere = server.admin("everywhere", None).await;
     for project in ["default", "team"] {
         let (status, answer) = server.ask(&everywhere, "POST", "/api/v1/apply", model(project)).await;
         assert_eq!(status, StatusCode::OK, "{answer}");
@@ -149,7 +120,7 @@ async fn a_published_template_never_changes() {
 #[tokio::test]
 async fn a_project_that_does_not_exist_is_a_mistake() {
     let server = TestServer::new().await;
-    let everywhere = everywhere(&server).await;
+    let everywhere = server.admin("everywhere", None).await;
     let (status, answer) = server.ask(&everywhere, "POST", "/api/v1/apply", model("team")).await;
     assert_eq!(status, StatusCode::OK, "{answer}");
     for path in ["/api/v1/objects", "/api/v1/runs"] {

@@ -89,6 +89,28 @@ pub(crate) fn token(role: &str) -> String {
     format!("wl_{role}")
 }
 
+/// Keeps a token, whose secret is [`token`] of its name.
+async fn token_kept(store: &TestStore, text: &str, project: Option<Name>, role: Role) {
+    let record = Token {
+        id: TokenId::new(text),
+        name: text.to_owned(),
+        project,
+        role,
+        created_at: NOW,
+        expires_at: None,
+        last_used_at: None,
+        revoked_at: None,
+    };
+    let hash = windlass_api::token::hash(&token(text));
+    store
+        .write(move |tx| {
+            let record = record.clone();
+            Box::pin(async move { tx.token_insert(&record, &hash).await })
+        })
+        .await
+        .expect("a token is kept");
+}
+
 impl TestServer {
     pub(crate) async fn new() -> Self {
         Self::over(TestStore::sqlite().await).await
@@ -101,24 +123,7 @@ impl TestServer {
             (Role::Maintainer, "maintainer"),
             (Role::Admin, "admin"),
         ] {
-            let record = Token {
-                id: TokenId::new(text),
-                name: text.to_owned(),
-                project: Some(name("default")),
-                role,
-                created_at: NOW,
-                expires_at: None,
-                last_used_at: None,
-                revoked_at: None,
-            };
-            let hash = windlass_api::token::hash(&token(text));
-            store
-                .write(move |tx| {
-                    let record = record.clone();
-                    Box::pin(async move { tx.token_insert(&record, &hash).await })
-                })
-                .await
-                .expect("a token is kept");
+            token_kept(&store, text, Some(name("default")), role).await;
         }
         let settings = Settings {
             tracking_uri: String::new(),
@@ -132,6 +137,12 @@ impl TestServer {
         let state = AppState::new(control, ServerSettings::default()).with_traffic(Arc::new(Asked));
         let router = windlass_server::router(state.clone());
         Self { store, state, router }
+    }
+
+    /// Makes an admin's token, good for one project or for all; returns it.
+    pub(crate) async fn admin(&self, text: &str, project: Option<&str>) -> String {
+        token_kept(&self.store, text, project.map(name), Role::Admin).await;
+        token(text)
     }
 
     /// Serves on a port of its own, as the binary does, until the test's runtime ends; returns the address.
