@@ -29,6 +29,12 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { number: 3, name: "verdicts", sql: include_str!("../schema/0003_verdicts.sql") },
     Migration { number: 4, name: "endpoints", sql: include_str!("../schema/0004_endpoints.sql") },
     Migration { number: 5, name: "labels", sql: include_str!("../schema/0005_labels.sql") },
+    Migration { number: 6, name: "search", sql: include_str!("../schema/0006_search.sql") },
+    Migration { number: 7, name: "traces", sql: include_str!("../schema/0007_traces.sql") },
+    Migration { number: 8, name: "evaluation", sql: include_str!("../schema/0008_evaluation.sql") },
+    Migration { number: 9, name: "webhooks", sql: include_str!("../schema/0009_webhooks.sql") },
+    Migration { number: 10, name: "access", sql: include_str!("../schema/0010_access.sql") },
+    Migration { number: 11, name: "upkeep", sql: include_str!("../schema/0011_upkeep.sql") },
 ];
 
 const TABLE: &str =
