@@ -10,6 +10,7 @@ mod data;
 mod experiment;
 mod logged_model;
 mod metric;
+mod page;
 mod run;
 mod seal;
 mod search;

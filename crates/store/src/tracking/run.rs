@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The columns of a run, in the order of [`run_of`].
-const COLUMNS: &str = "r.id, r.experiment, r.project, r.name, r.actor_name, r.status, r.start_ms, r.end_ms, r.deleted, r.attempt, r.sealed";
+pub(super) const COLUMNS: &str = "r.id, r.experiment, r.project, r.name, r.actor_name, r.status, r.start_ms, r.end_ms, r.deleted, r.attempt, r.sealed";
 
 /// A change of a run; what is absent stays.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -47,7 +47,7 @@ impl Sealed {
     }
 }
 
-fn run_of(row: &Row) -> Result<(Run, Sealed), StoreError> {
+pub(super) fn run_of(row: &Row) -> Result<(Run, Sealed), StoreError> {
     let status = row.text(5)?;
     let run = Run {
         id: RunId::new(row.text(0)?),

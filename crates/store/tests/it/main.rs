@@ -10,4 +10,5 @@ mod records;
 mod registry;
 mod samples;
 mod tracking;
+mod tracking_page;
 mod transactions;
