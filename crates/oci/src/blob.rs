@@ -1,9 +1,14 @@
 //! What a place that keeps content must do.
 //!
-//! Small on purpose: five questions. Everything else (whole files, folders, models) is built from them, so that every
+//! Small on purpose. Everything else (whole files, folders, models) is built from these questions, so that every
 //! implementation gets it alike.
+//!
+//! Freeing what nobody needs takes three of them, so that no writer loses: [`BlobStore::set_aside`] takes a blob out of
+//! sight unless somebody wrote it lately, the caller then looks once more whether it is needed, and either
+//! [`BlobStore::put_back`] or [`BlobStore::discard`] ends it. Whoever writes the same bytes meanwhile either refreshes
+//! the blob, which is then not set aside, or finds none and writes it anew.
 
-use std::{ops::Range, path::PathBuf};
+use std::{ops::Range, path::PathBuf, time::SystemTime};
 
 use async_trait::async_trait;
 use tokio::io::AsyncRead;
@@ -13,6 +18,17 @@ use crate::BlobError;
 
 /// The bytes of a blob, or of a range of it, as a stream.
 pub type BlobReader = Box<dyn AsyncRead + Send + Unpin>;
+
+/// A blob as a listing shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlobEntry {
+    /// Its digest.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+    /// When somebody last wrote it, or wrote it again.
+    pub written: SystemTime,
+}
 
 /// A place that keeps bytes under the SHA-256 digest that names them.
 #[async_trait]
@@ -28,6 +44,18 @@ pub trait BlobStore: Send + Sync {
 
     /// Removes a blob; one that is not there is fine.
     async fn remove(&self, digest: &Digest) -> Result<(), BlobError>;
+
+    /// Lists the blobs whose digest begins with the byte `first`, in no order.
+    async fn list(&self, first: u8) -> Result<Vec<BlobEntry>, BlobError>;
+
+    /// Takes a blob out of sight that nobody wrote after `before`; returns whether that was done.
+    async fn set_aside(&self, digest: &Digest, before: SystemTime) -> Result<bool, BlobError>;
+
+    /// Brings back what was set aside; fine where nothing was.
+    async fn put_back(&self, digest: &Digest) -> Result<(), BlobError>;
+
+    /// Frees what was set aside; fine where nothing was.
+    async fn discard(&self, digest: &Digest) -> Result<(), BlobError>;
 
     /// Returns where a blob lies as an ordinary file, where that is so and it is there. The file must not be changed.
     fn local_path(&self, digest: &Digest) -> Option<PathBuf>;

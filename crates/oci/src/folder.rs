@@ -3,7 +3,8 @@
 //! A blob appears by rename, after its bytes were written to the same file system, hashed on the way, and brought to
 //! disk; then the folder is brought to disk too. So a blob that is there is whole, and one that was acknowledged stays.
 //! Files are read-only. A writer that was killed leaves a file under `tmp/` that nobody holds a lock on; the next
-//! [`FolderStore::open`] clears those away, however many processes share the folder.
+//! [`FolderStore::open`] clears those away, however many processes share the folder. Bytes that are written again
+//! refresh the time of their file, which is how freeing knows them from those that nobody wants (see `freeing`).
 
 use std::{
     fs::{self, File, Permissions},
@@ -11,6 +12,7 @@ use std::{
     ops::Range,
     os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use async_trait::async_trait;
@@ -19,7 +21,7 @@ use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, BufReader};
 use windlass_kinds::{Algorithm, Digest, Hasher};
 
 use crate::{
-    BlobError, BlobReader, BlobStore, BlobWriter,
+    BlobEntry, BlobError, BlobReader, BlobStore, BlobWriter, freeing,
     helpers::{CHUNK, demand},
 };
 
@@ -33,16 +35,17 @@ impl FolderStore {
     /// Opens or makes a store in the folder `root`, and clears away what killed writers left.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, BlobError> {
         let store = Self { root: root.into() };
-        for folder in [store.root.join("sha256"), store.temporary()] {
+        for folder in [store.root.join("sha256"), store.temporary(), store.aside()] {
             fs::create_dir_all(&folder).map_err(|error| BlobError::io("make", &folder, error))?;
         }
         sync_folder(&store.root)?;
         store.sweep()?;
+        freeing::put_all_back(&store)?;
         Ok(store)
     }
 
     /// Returns where a blob lies, whether it is there or not.
-    fn path(&self, digest: &Digest) -> Result<PathBuf, BlobError> {
+    pub(crate) fn path(&self, digest: &Digest) -> Result<PathBuf, BlobError> {
         match digest.algorithm() {
             Algorithm::Sha256 => {
                 let (head, tail) = digest.hex().split_at(2);
@@ -54,6 +57,11 @@ impl FolderStore {
 
     fn temporary(&self) -> PathBuf {
         self.root.join("tmp")
+    }
+
+    /// Returns where blobs lie that are out of sight.
+    pub(crate) fn aside(&self) -> PathBuf {
+        self.root.join("aside")
     }
 
     /// Removes temporary files on which nobody holds a lock.
@@ -136,6 +144,26 @@ impl BlobStore for FolderStore {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(BlobError::io("remove", &path, error)),
         }
+    }
+
+    async fn list(&self, first: u8) -> Result<Vec<BlobEntry>, BlobError> {
+        let folder = self.root.join("sha256").join(format!("{first:02x}"));
+        blocking(move || freeing::list(&folder, first)).await
+    }
+
+    async fn set_aside(&self, digest: &Digest, before: SystemTime) -> Result<bool, BlobError> {
+        let (store, digest) = (self.clone(), digest.clone());
+        blocking(move || freeing::set_aside(&store, &digest, before)).await
+    }
+
+    async fn put_back(&self, digest: &Digest) -> Result<(), BlobError> {
+        let (store, digest) = (self.clone(), digest.clone());
+        blocking(move || freeing::put_back(&store, &digest)).await
+    }
+
+    async fn discard(&self, digest: &Digest) -> Result<(), BlobError> {
+        let (store, digest) = (self.clone(), digest.clone());
+        blocking(move || freeing::discard(&store, &digest)).await
     }
 
     fn local_path(&self, digest: &Digest) -> Option<PathBuf> {
@@ -252,6 +280,10 @@ fn finish(
 fn is_there(path: &Path, size: u64) -> Result<bool, BlobError> {
     match fs::metadata(path) {
         Ok(metadata) if metadata.len() == size => {
+            // Somebody needs it, whatever it was before; and it may just have been set aside.
+            if !freeing::refresh(path)? {
+                return Ok(false);
+            }
             // Another writer may have renamed it a moment ago and not yet brought the folder to disk.
             sync_parent(path)?;
             Ok(true)
@@ -276,7 +308,7 @@ fn publish(store: &FolderStore, file: NamedTempFile, path: &Path) -> Result<(), 
     sync_folder(parent)
 }
 
-fn sync_parent(path: &Path) -> Result<(), BlobError> {
+pub(crate) fn sync_parent(path: &Path) -> Result<(), BlobError> {
     path.parent().map_or(Ok(()), sync_folder)
 }
 

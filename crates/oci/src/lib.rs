@@ -8,13 +8,14 @@
 mod blob;
 mod error;
 mod folder;
+mod freeing;
 mod helpers;
 mod memory;
 pub mod model;
 mod path;
 mod tree;
 
-pub use blob::{BlobReader, BlobStore, BlobWriter};
+pub use blob::{BlobEntry, BlobReader, BlobStore, BlobWriter};
 pub use error::{BlobError, TreeError};
 pub use folder::FolderStore;
 pub use helpers::{put_bytes, put_file, read_all, verify};
