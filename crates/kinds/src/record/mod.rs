@@ -6,6 +6,7 @@
 
 mod data;
 mod endpoint;
+mod evaluation;
 mod evidence;
 mod execution;
 mod import;
@@ -15,9 +16,11 @@ mod model;
 mod object;
 mod observation;
 mod tracking;
+mod webhook;
 
 pub use data::*;
 pub use endpoint::*;
+pub use evaluation::*;
 pub use evidence::*;
 pub use execution::*;
 pub use import::*;
@@ -27,3 +30,4 @@ pub use model::*;
 pub use object::*;
 pub use observation::*;
 pub use tracking::*;
+pub use webhook::*;
