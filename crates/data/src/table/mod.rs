@@ -6,6 +6,7 @@
 
 mod fill;
 mod guess;
+mod head;
 mod pick;
 mod read;
 mod row_ids;
@@ -14,6 +15,7 @@ mod write;
 use std::{borrow::Cow, io, path::PathBuf};
 
 pub use self::{
+    head::{Head, read_parquet_head},
     pick::ConcatError,
     read::{read_table, read_table_bytes, read_table_file},
     row_ids::{RowIdError, row_ids},

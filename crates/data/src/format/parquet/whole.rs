@@ -13,6 +13,11 @@ pub(crate) trait ColumnSink {
     /// Learns which columns and how many rows the footer promises; answers with the places of the columns it wants.
     fn columns(&mut self, found: &[FoundColumn], rows: u64) -> Result<Vec<usize>, String>;
 
+    /// Returns how many rows it wants at most, from the first on.
+    fn rows(&self) -> u64 {
+        u64::MAX
+    }
+
     /// Takes the next value of the wanted column `slot`.
     fn see(&mut self, slot: usize, cell: &Cell<'_>);
 
@@ -40,7 +45,10 @@ fn read(file: &Arc<File>, size: u64, sink: &mut impl ColumnSink) -> Result<u64, 
     let wanted = sink.columns(&found, rows)?;
     let mut first_row = 0;
     for (group, row_group) in metadata.row_groups().iter().enumerate() {
-        let rows = u64::try_from(row_group.num_rows()).unwrap_or(0);
+        let rows = u64::try_from(row_group.num_rows()).unwrap_or(0).min(sink.rows().saturating_sub(first_row));
+        if first_row >= sink.rows() {
+            break;
+        }
         let group = Group { file, row_group, group, data_end, leaves: &leaves, first_row, rows };
         for (slot, column) in wanted.iter().enumerate() {
             let (mut column, _, batch) = group.open(*column)?;
