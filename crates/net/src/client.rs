@@ -29,7 +29,7 @@ impl Client {
     pub fn new(settings: Settings) -> Self {
         let guard = match settings.zone {
             Zone::Operator => None,
-            Zone::User => Some(PublicResolver::new()),
+            Zone::User => Some(PublicResolver::new(settings.allowed.clone())),
         };
         Self { inner: Arc::new(Inner { settings, guard, outside: OnceLock::new(), here: OnceLock::new() }) }
     }
@@ -52,6 +52,20 @@ impl Client {
     /// Begins a request. A URL that cannot be fetched shows when it is sent.
     pub fn request(&self, method: Method, url: &str) -> Request {
         Request::new(self.clone(), method, url)
+    }
+
+    /// Checks, as far as can be told before anything is asked, whether this client may ask for a URL: its form, its host,
+    /// and every address that its name stands for now. What a name stands for later is checked again with each request.
+    ///
+    /// # Errors
+    /// [`NetError::Url`] for what is no URL, [`NetError::Refused`] for where users' URLs may not lead, [`NetError::Lookup`]
+    /// for a name that stands for nothing.
+    pub async fn judge(&self, url: &str) -> Result<(), NetError> {
+        let target = url::parse(url)?;
+        match &self.inner.guard {
+            None => Ok(()),
+            Some(guard) => guard.judge(&target).await,
+        }
     }
 
     pub(crate) fn settings(&self) -> &Settings {

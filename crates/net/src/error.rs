@@ -26,6 +26,15 @@ pub enum NetError {
         /// What is wrong with that.
         why: &'static str,
     },
+    /// The name of a host stands for no address.
+    #[error("failed to look up `{host}`")]
+    Lookup {
+        /// The host.
+        host: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
     /// A chain of redirects without end.
     #[error("gave up on `{url}` after {limit} redirects")]
     Redirects {
@@ -127,7 +136,7 @@ impl NetError {
     /// Returns whether asking again later could help: the network's or the server's trouble, not the request's.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Connect { .. } | Self::TimedOut { .. } | Self::Broken { .. } => true,
+            Self::Lookup { .. } | Self::Connect { .. } | Self::TimedOut { .. } | Self::Broken { .. } => true,
             Self::Status { status, .. } => is_transient(*status),
             Self::Url { .. }
             | Self::Refused { .. }

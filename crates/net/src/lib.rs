@@ -6,6 +6,7 @@
 //! [`SocketClient`]. What is fetched, and why, is not known here.
 
 mod address;
+mod allowed;
 mod client;
 mod error;
 mod request;
@@ -16,6 +17,7 @@ mod url;
 mod zone;
 
 pub use address::refusal;
+pub use allowed::{Allowed, Exception, ExceptionError, Network};
 pub use client::Client;
 pub use error::NetError;
 pub use request::Request;

@@ -31,6 +31,7 @@ pub struct Request {
     payload: Payload,
     timeout: Option<Duration>,
     retries: u32,
+    keeps_method: bool,
     trouble: Option<&'static str>,
 }
 
@@ -54,6 +55,7 @@ impl Request {
             payload: Payload::None,
             timeout: None,
             retries,
+            keeps_method: false,
             trouble: None,
         }
     }
@@ -116,6 +118,13 @@ impl Request {
     /// Says how often to ask again: 0 where a second try would do harm, more for what the server takes as one.
     pub fn retries(mut self, times: u32) -> Self {
         self.retries = times;
+        self
+    }
+
+    /// Follows redirects that keep method and body (307 and 308) also where the request changes something. A body that
+    /// came over https never goes on in clear.
+    pub fn follow_changing(mut self) -> Self {
+        self.keeps_method = true;
         self
     }
 
@@ -216,12 +225,11 @@ impl Request {
 
     /// Returns where a redirect leads, `None` where the answer is to be taken as it is.
     fn next(&self, response: &reqwest::Response, target: &Url) -> Result<Option<Url>, NetError> {
+        let reads = matches!(self.method, Method::GET | Method::HEAD);
         let follows = match response.status() {
-            StatusCode::MOVED_PERMANENTLY
-            | StatusCode::FOUND
-            | StatusCode::SEE_OTHER
-            | StatusCode::TEMPORARY_REDIRECT
-            | StatusCode::PERMANENT_REDIRECT => matches!(self.method, Method::GET | Method::HEAD),
+            StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND | StatusCode::SEE_OTHER => reads,
+            // These keep method and body (RFC 9110, section 15.4).
+            StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => reads || self.keeps_method,
             _ => false,
         };
         let Some(location) = response.headers().get(LOCATION).filter(|_| follows) else { return Ok(None) };
@@ -229,6 +237,9 @@ impl Request {
         let location = location.to_str().map_err(|_| bad("it redirects to something that is not a URL"))?;
         let next = target.join(location).map_err(|_| bad("it redirects to something that is not a URL"))?;
         match next.scheme() {
+            "http" if !reads && target.scheme() == "https" => {
+                Err(bad("it redirects what came over https to where it would go on in clear"))
+            }
             "http" | "https" => Ok(Some(next)),
             _ => Err(bad("it redirects to something that is neither http nor https")),
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::Zone;
+use crate::{Allowed, Zone};
 
 /// How a [`crate::Client`] behaves.
 ///
@@ -13,6 +13,8 @@ use crate::Zone;
 pub struct Settings {
     /// Whose URLs these are.
     pub zone: Zone,
+    /// Where users' URLs may lead though it is not public.
+    pub allowed: Allowed,
     /// More certificates to trust, as a PEM bundle.
     pub certificates: Option<Vec<u8>>,
     /// The longest wait for a connection.
@@ -30,6 +32,7 @@ impl Settings {
     pub fn new(zone: Zone) -> Self {
         Self {
             zone,
+            allowed: Allowed::default(),
             certificates: None,
             connect_timeout: Duration::from_secs(10),
             read_timeout: Duration::from_secs(60),

@@ -4,14 +4,18 @@
 //! the moment we connect, so that a name cannot change its mind in between. Through a proxy we see no addresses; then
 //! the name is looked up here first, as far as this machine can.
 
-use std::{collections::BTreeSet, net::SocketAddr, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use reqwest::{
     Url,
     dns::{Addrs, Name, Resolve, Resolving},
 };
 
-use crate::{NetError, address, url};
+use crate::{Allowed, NetError, address, url};
 
 /// Whose URLs a client fetches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,11 +39,36 @@ pub(crate) struct Forbidden {
 pub(crate) struct PublicResolver {
     /// Hosts of configured proxies, which may well be private.
     proxies: Arc<BTreeSet<String>>,
+    /// What is not refused though it is not public.
+    allowed: Arc<Allowed>,
 }
 
 impl PublicResolver {
-    pub(crate) fn new() -> Self {
-        Self { proxies: Arc::new(proxy_hosts(|name| std::env::var(name).ok())) }
+    pub(crate) fn new(allowed: Allowed) -> Self {
+        let proxies = Arc::new(proxy_hosts(|name| std::env::var(name).ok()));
+        Self { proxies, allowed: Arc::new(allowed) }
+    }
+
+    fn refusal(&self, address: IpAddr) -> Option<&'static str> {
+        if self.allowed.has_address(address) { None } else { address::refusal(address) }
+    }
+
+    /// Checks a URL and every address that its name stands for now.
+    pub(crate) async fn judge(&self, target: &Url) -> Result<(), NetError> {
+        self.check(target).await?;
+        let host = target.host_str().unwrap_or_default();
+        if url::literal(target).is_some() || self.allowed.has_host(host) {
+            return Ok(());
+        }
+        let found = tokio::net::lookup_host((host, 0));
+        let found = found.await.map_err(|source| NetError::Lookup { host: host.to_owned(), source })?;
+        for found in found {
+            if let Some(why) = self.refusal(found.ip()) {
+                let host = format!("{host} ({})", found.ip());
+                return Err(NetError::Refused { url: url::mask_url(target), host, why });
+            }
+        }
+        Ok(())
     }
 
     /// Checks a URL before it is asked for.
@@ -47,7 +76,10 @@ impl PublicResolver {
         let refused = |host: String, why| NetError::Refused { url: url::mask_url(target), host, why };
         let host = target.host_str().unwrap_or_default().to_owned();
         if let Some(address) = url::literal(target) {
-            return address::refusal(address).map_or(Ok(()), |why| Err(refused(host, why)));
+            return self.refusal(address).map_or(Ok(()), |why| Err(refused(host, why)));
+        }
+        if self.allowed.has_host(&host) {
+            return Ok(());
         }
         if self.proxies.contains(&host) {
             return Err(refused(host, "a proxy of this machine"));
@@ -56,7 +88,7 @@ impl PublicResolver {
             // The proxy looks the name up, not we: judge by what it stands for here. A name unknown here is its business.
             let addresses = tokio::net::lookup_host((host.as_str(), 0)).await.into_iter().flatten();
             for found in addresses {
-                if let Some(why) = address::refusal(found.ip()) {
+                if let Some(why) = self.refusal(found.ip()) {
                     return Err(refused(format!("{host} ({})", found.ip()), why));
                 }
             }
@@ -67,13 +99,14 @@ impl PublicResolver {
 
 impl Resolve for PublicResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let is_proxy = self.proxies.contains(name.as_str());
+        let known = self.proxies.contains(name.as_str()) || self.allowed.has_host(name.as_str());
+        let guard = self.clone();
         Box::pin(async move {
             let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            if !is_proxy {
+            if !known {
                 // One bad address spoils the name: whoever mixes them is up to something.
                 for address in &found {
-                    if let Some(why) = address::refusal(address.ip()) {
+                    if let Some(why) = guard.refusal(address.ip()) {
                         return Err(Forbidden { address: address.ip().to_string(), why }.into());
                     }
                 }
