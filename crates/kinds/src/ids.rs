@@ -55,6 +55,10 @@ ids! {
     ExperimentId;
     /// An MLflow logged model: `m-` and 32 hexadecimal digits.
     LoggedModelId;
+    /// A trace, as its client names it: `tr-` and 32 hexadecimal digits, mostly. Unique within a project.
+    TraceId;
+    /// What was said of a trace: `a-` and 32 hexadecimal digits, mostly.
+    AssessmentId;
     /// One run of a pipeline.
     PipelineRunId;
     /// One step (or one item of a fanned-out step) within a pipeline run.

@@ -17,7 +17,9 @@ mod time;
 
 pub use digest::{Algorithm, Digest, DigestError, Hasher};
 pub use finding::{Finding, Position, Severity};
-pub use ids::{AttemptId, EventId, ExperimentId, LoggedModelId, PipelineRunId, RunId, StepRunId, TokenId};
+pub use ids::{
+    AssessmentId, AttemptId, EventId, ExperimentId, LoggedModelId, PipelineRunId, RunId, StepRunId, TokenId, TraceId,
+};
 pub use measure::{DriftMeasure, Measure, MeasureError};
 pub use names::{Kind, KindError, NAME_MAX, Name, NameError, ObjectRef};
 pub use time::{Micros, Span, SpanError};

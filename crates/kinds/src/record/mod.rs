@@ -15,6 +15,7 @@ mod ledger;
 mod model;
 mod object;
 mod observation;
+mod trace;
 mod tracking;
 mod webhook;
 
@@ -29,5 +30,6 @@ pub use ledger::*;
 pub use model::*;
 pub use object::*;
 pub use observation::*;
+pub use trace::*;
 pub use tracking::*;
 pub use webhook::*;
