@@ -34,6 +34,7 @@ use crate::{
     environments::Limits,
     handle::LivePipeline,
     jobs::{Begins, Fresh},
+    leading::{LOOK_ELSEWHERE, Leading},
     monitoring::{KnownRows, Looking},
     outgoing::{Handed, Outgoing},
     watch::Watchers,
@@ -46,11 +47,24 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 const ENDS_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A task that ends with whoever holds this, however that ends.
-struct EndsWithUs(tokio::task::JoinHandle<()>);
+pub(crate) struct EndsWithUs(Option<tokio::task::JoinHandle<()>>);
+
+impl EndsWithUs {
+    pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self(Some(tokio::spawn(task)))
+    }
+
+    /// There is no task.
+    pub(crate) fn nothing() -> Self {
+        Self(None)
+    }
+}
 
 impl Drop for EndsWithUs {
     fn drop(&mut self) {
-        self.0.abort();
+        if let Some(task) = &self.0 {
+            task.abort();
+        }
     }
 }
 
@@ -125,6 +139,7 @@ pub(crate) struct Inner {
     pub(crate) prometheus: OnceLock<Prometheus>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) settings: Settings,
+    pub(crate) leading: Leading,
     pub(crate) active: Mutex<ActiveRuns>,
     /// The live pipelines; `None` after something was applied.
     pub(crate) pipelines: Mutex<Option<Vec<Arc<LivePipeline>>>>,
@@ -202,6 +217,7 @@ impl Control {
             prometheus: OnceLock::new(),
             clock,
             settings,
+            leading: Leading::default(),
             active: Mutex::new(ActiveRuns::default()),
             pipelines: Mutex::new(None),
             environments: Mutex::new(None),
@@ -277,8 +293,10 @@ impl Control {
         self.inner.attempt_ended(attempt, result).await;
     }
 
-    /// Runs until [`Control::stop`]: finds what an earlier process left, then decides and dispatches.
+    /// Runs until [`Control::stop`]: waits until this server leads, finds what an earlier process left, then decides and
+    /// dispatches. Ends with [`StoreError::Fenced`] where another server leads since.
     pub async fn run(&self) -> Result<(), ControlError> {
+        let Some(_leading) = self.lead().await? else { return Ok(()) };
         let active = ActiveRuns::load(&self.inner.store).await?;
         let ending = active.ending_attempts();
         *self.inner.active.lock().await = active;
@@ -290,26 +308,37 @@ impl Control {
         self.watch_datasets().await?;
         self.serve_again().await?;
         let handed = self.inner.outgoing.connect();
-        let _dispatcher = EndsWithUs(tokio::spawn(crate::dispatch::run(self.clone(), handed)));
-        let _asking = EndsWithUs(tokio::spawn(crate::monitoring::prometheus::run(self.clone())));
+        let _dispatcher = EndsWithUs::spawn(crate::dispatch::run(self.clone(), handed));
+        let _asking = EndsWithUs::spawn(crate::monitoring::prometheus::run(self.clone()));
         self.inner.dispatch.notify_one();
         let _open = self.inner.ends.open();
         let mut trouble = Duration::from_millis(200);
         let mut look = Look::EVERYTHING;
         let mut looked_at_everything = Instant::now();
         while !self.inner.stopping.load(Ordering::SeqCst) {
-            match self.turn(look).await {
+            let turned = match self.look_elsewhere(false).await {
+                Ok(()) => self.turn(look).await,
+                Err(error) => Err(error),
+            };
+            match turned {
+                Err(ControlError::Store(StoreError::Fenced)) => {
+                    self.lead_no_more();
+                    return Err(StoreError::Fenced.into());
+                }
                 Ok(next) => {
                     trouble = Duration::from_millis(200);
                     if look.everything {
                         looked_at_everything = Instant::now();
                     }
                     let wait = next.map_or(LOOK_EVERY, |at| at.since(self.inner.clock.now()));
-                    let wait = wait.clamp(Duration::from_millis(1), LOOK_EVERY);
+                    let is_shared = self.inner.leading.is_shared();
+                    let longest = if is_shared { LOOK_ELSEWHERE } else { LOOK_EVERY };
+                    let wait = wait.clamp(Duration::from_millis(1), longest);
                     look = tokio::select! {
                         () = self.inner.wake.notified() => Look::INBOX,
                         () = self.inner.ends.arrived() => Look::NOTHING,
-                        () = tokio::time::sleep(wait) => Look::NOTHING,
+                        () = self.inner.leading.lost() => return Err(StoreError::Fenced.into()),
+                        () = tokio::time::sleep(wait) => Look { inbox: is_shared, ..Look::NOTHING },
                     };
                     if looked_at_everything.elapsed() >= LOOK_EVERY {
                         look = Look::EVERYTHING;
@@ -433,8 +462,7 @@ impl Inner {
         let written = Arc::new((commit, carried_out));
         let work = written.clone();
         let experiments = self
-            .store
-            .write(move |tx| {
+            .decide(move |tx| {
                 let work = work.clone();
                 Box::pin(async move {
                     let (commit, carried_out) = &*work;

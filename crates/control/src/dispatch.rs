@@ -62,6 +62,10 @@ fn begin(control: &Control, handed: Handed) {
 }
 
 async fn carry_out(control: &Control, action: Action, fresh: Option<Fresh>) {
+    if !control.leads() {
+        // Whoever leads now finds it in the outbox.
+        return tokio::time::sleep(PAUSE).await;
+    }
     match &action.body {
         ActionBody::Prepare { step_run, round } => {
             let request = match fresh {
@@ -169,8 +173,7 @@ async fn answered(control: &Control, action: &Action, identity: String, body: Ev
     let key = action.key.clone();
     control
         .inner
-        .store
-        .write(move |tx| {
+        .decide(move |tx| {
             let (key, event) = (key.clone(), event.clone());
             Box::pin(async move {
                 tx.inbox_push(&event).await?;
@@ -197,8 +200,7 @@ async fn carried_out(control: &Control, action: &Action) -> Result<(), StoreErro
     let rows = keys.clone();
     control
         .inner
-        .store
-        .write(move |tx| {
+        .decide(move |tx| {
             let keys = rows.clone();
             Box::pin(async move {
                 for key in &keys {

@@ -76,6 +76,8 @@ impl ControlError {
                 StoreError::Conflict { .. }
                 | StoreError::Newer { .. }
                 | StoreError::Busy
+                | StoreError::Unreachable(_)
+                | StoreError::Fenced
                 | StoreError::DiskFull
                 | StoreError::ReadOnly
                 | StoreError::Open { .. }

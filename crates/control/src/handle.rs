@@ -193,6 +193,10 @@ impl Control {
     /// Returns the live pipelines, of one project or of all; read from the store after something was applied.
     pub(crate) async fn pipelines(&self, project: Option<&Name>) -> Result<Vec<Arc<LivePipeline>>, ControlError> {
         let mut kept = self.inner.pipelines.lock().await;
+        if !self.leads() {
+            // Nobody tells a follower what other servers applied.
+            *kept = None;
+        }
         if kept.is_none() {
             let revisions = self
                 .inner

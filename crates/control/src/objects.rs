@@ -15,7 +15,7 @@ use windlass_kinds::{
 use windlass_plan::diff::{self, ChangeAction, Plan};
 use windlass_store::{StoreError, Tx};
 
-use crate::{Change, Control, ControlError};
+use crate::{Change, Control, ControlError, leading::APPLIED};
 
 /// One manifest with what its paths meant.
 pub type Wanted = (Manifest, Resolved);
@@ -98,6 +98,7 @@ impl Control {
                                 .await?;
                         }
                     }
+                    tx.counter_next(APPLIED).await?;
                     Ok(Ok(plan))
                 })
             })
@@ -140,6 +141,7 @@ impl Control {
                     tx.revision_insert(&revision).await?;
                     let subject = format!("{object}@{}", revision.number);
                     tx.ledger_append(&project, &actor, LedgerKind::Deletion, &subject, &revision, now).await?;
+                    tx.counter_next(APPLIED).await?;
                     Ok(Ok(revision))
                 })
             })
@@ -148,7 +150,7 @@ impl Control {
         Ok(revision)
     }
 
-    async fn objects_changed(&self) -> Result<(), ControlError> {
+    pub(crate) async fn objects_changed(&self) -> Result<(), ControlError> {
         *self.inner.pipelines.lock().await = None;
         *self.inner.environments.lock().await = None;
         self.inner.endpoints.applied().await;

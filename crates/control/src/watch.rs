@@ -105,6 +105,10 @@ struct Watched {
 impl Control {
     /// Starts a task for each live dataset, restarts those whose revision changed, and ends those that are gone.
     pub(crate) async fn watch_datasets(&self) -> Result<(), ControlError> {
+        if !self.leads() {
+            // Whoever leads watches.
+            return Ok(());
+        }
         let _aligning = self.inner.watchers.aligning.lock().await;
         let revisions = self
             .inner
@@ -263,8 +267,7 @@ async fn record(control: &Control, watched: &Watched, observed: Vec<ObservedFile
     let now = control.inner.clock.now();
     let versions = control
         .inner
-        .store
-        .write(move |tx| {
+        .decide(move |tx| {
             let (project, dataset, observed) = (project.clone(), dataset.clone(), observed.clone());
             Box::pin(async move {
                 tx.lock_project(&project).await?;

@@ -1,10 +1,10 @@
 //! The handle that everybody holds, and how it is opened.
 
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::{fmt, path::PathBuf, str::FromStr, sync::Arc};
 
 use futures_util::future::BoxFuture;
 
-use crate::{StoreError, Tx, postgres::PostgresStore, sqlite::SqliteStore};
+use crate::{Fence, StoreError, Tx, postgres::PostgresStore, sqlite::SqliteStore};
 
 /// Where the metadata lives.
 #[derive(Clone, PartialEq, Eq)]
@@ -109,6 +109,25 @@ impl Store {
         }
     }
 
+    /// As [`Store::write`] where `fence` still holds; [`StoreError::Fenced`] where another server leads since. Without a
+    /// fence there is nobody else.
+    pub async fn write_under<T, F>(&self, fence: Option<Fence>, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + Sync + 'static,
+    {
+        let Some(fence) = fence else { return self.write(work).await };
+        let work = Arc::new(work);
+        self.write(move |tx| {
+            let work = work.clone();
+            Box::pin(async move {
+                tx.fence(fence).await?;
+                work(tx).await
+            })
+        })
+        .await
+    }
+
     /// As [`Store::write`], on the calling thread where that can be: nobody else writes, the disk is a quick one, and
     /// `work` waits for nothing but its statements. It saves waking two threads, which for a short write costs more than
     /// the write; meanwhile the thread does nothing else, so it is for one that has nothing else to do.
@@ -148,6 +167,14 @@ impl Store {
         match &self.engine {
             Engine::Sqlite(store) => store.read_one(work).await,
             Engine::Postgres(store) => store.read_one(work).get().await,
+        }
+    }
+
+    /// Returns whether other servers may work over the same database. A file has one server, by its folder's lock.
+    pub fn is_shared(&self) -> bool {
+        match &self.engine {
+            Engine::Sqlite(_) => false,
+            Engine::Postgres(_) => true,
         }
     }
 

@@ -45,6 +45,12 @@ pub enum StoreError {
     /// Others hold what is needed; trying again later can help.
     #[error("the database is busy")]
     Busy,
+    /// The database does not answer. A write that was on its way may have come through or not.
+    #[error("the database cannot be reached")]
+    Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Another server decides since then; nothing was written.
+    #[error("another server leads by now")]
+    Fenced,
     /// No space is left. Nothing that was acknowledged is lost.
     #[error("no space is left for the database: free some; nothing that was acknowledged is lost")]
     DiskFull,
@@ -89,12 +95,19 @@ impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match &error {
             sqlx::Error::Database(database) => {
-                let known = postgres(&database.code().unwrap_or_default(), database.message());
-                known.unwrap_or(Self::Database(Box::new(error)))
+                let code = database.code().unwrap_or_default();
+                match postgres(&code, database.message()) {
+                    Some(known) => known,
+                    None if is_gone(&code) => Self::Unreachable(Box::new(error)),
+                    None => Self::Database(Box::new(error)),
+                }
             }
-            sqlx::Error::PoolTimedOut => Self::Busy,
             sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => Self::Closed,
             sqlx::Error::Io(io) if io.kind() == std::io::ErrorKind::StorageFull => Self::DiskFull,
+            // A protocol that breaks off is what is left of a server that went away in the middle.
+            sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) | sqlx::Error::Protocol(_) => {
+                Self::Unreachable(Box::new(error))
+            }
             _ => Self::Database(Box::new(error)),
         }
     }
@@ -122,11 +135,17 @@ fn sqlite(code: i32, message: &str) -> Option<StoreError> {
     }
 }
 
+/// Returns whether an SQLSTATE says that the server ends the connection or takes none: shut down, crashed, not up yet, a
+/// standby, a transaction that waited for its client for too long, or class 08, connection exceptions.
+fn is_gone(code: &str) -> bool {
+    matches!(code, "57P01" | "57P02" | "57P03" | "25P03") || code.starts_with("08")
+}
+
 /// Returns what an SQLSTATE means to us: PostgreSQL documentation, appendix A.
 fn postgres(code: &str, message: &str) -> Option<StoreError> {
     match code {
-        // Serialisation failure, deadlock, lock not available, too many connections, starting up, shutting down.
-        "40001" | "40P01" | "55P03" | "53300" | "57P03" | "57P01" => Some(StoreError::Busy),
+        // Serialisation failure, deadlock, lock not available, too many connections.
+        "40001" | "40P01" | "55P03" | "53300" => Some(StoreError::Busy),
         "53100" => Some(StoreError::DiskFull),
         "25006" => Some(StoreError::ReadOnly),
         "XX001" | "XX002" => Some(StoreError::corrupt(message)),

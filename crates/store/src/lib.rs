@@ -14,6 +14,7 @@ mod endpoints;
 mod error;
 mod execution;
 mod labels;
+mod lease;
 pub mod ledger;
 mod migrate;
 mod objects;
@@ -33,6 +34,7 @@ pub use db::{Store, StoreUrl, StoreUrlError};
 pub use error::StoreError;
 pub use execution::RunQuery;
 pub use labels::{MeasuredWindow, SentLabel};
+pub use lease::{Fence, Leader};
 pub use registry::VersionFact;
 pub use tracking::{
     ExperimentChange, LoggedModelChange, ParamChange, Refusal, RunChange, RunLog, Subject as RefusalSubject,

@@ -5,7 +5,9 @@
 //! not installed the tests say so aloud and pass, but fail under `CI`.
 
 mod postgres;
+mod private;
 mod store;
 
 pub use postgres::Postgres;
+pub use private::PrivatePostgres;
 pub use store::{TestStore, run};

@@ -56,16 +56,7 @@ impl Postgres {
     }
 
     fn start(binaries: &Path) -> Self {
-        let mut command = if is_root() {
-            // PostgreSQL refuses to run as root.
-            let mut command = Command::new("runuser");
-            command.args(["-u", "postgres", "--", "sh", "-c", SCRIPT, "sh"]);
-            command
-        } else {
-            let mut command = Command::new("sh");
-            command.args(["-c", SCRIPT, "sh"]);
-            command
-        };
+        let mut command = runuser(SCRIPT);
         // The working folder may be closed to the other user.
         let child = command.arg(binaries).current_dir("/").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut child = child.expect("a shell for PostgreSQL");
@@ -109,8 +100,21 @@ impl Postgres {
     }
 }
 
+/// Returns a shell that runs `script` as somebody whom PostgreSQL does not refuse, as it does root.
+pub(crate) fn runuser(script: &str) -> Command {
+    if is_root() {
+        let mut command = Command::new("runuser");
+        command.args(["-u", "postgres", "--", "sh", "-c", script, "sh"]);
+        command
+    } else {
+        let mut command = Command::new("sh");
+        command.args(["-c", script, "sh"]);
+        command
+    }
+}
+
 /// Returns the folder of the newest installed server.
-fn binaries() -> Option<PathBuf> {
+pub(crate) fn binaries() -> Option<PathBuf> {
     let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?;
     let newest = versions.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok()).max()?;
     let folder = PathBuf::from(format!("/usr/lib/postgresql/{newest}/bin"));

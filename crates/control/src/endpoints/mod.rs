@@ -283,8 +283,7 @@ impl Control {
             return Ok(());
         }
         self.inner
-            .store
-            .write(move |tx| {
+            .decide(move |tx| {
                 let wanted = wanted.clone();
                 Box::pin(async move {
                     let start = tx.counter_next(STARTS).await?;

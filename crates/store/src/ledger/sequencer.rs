@@ -17,7 +17,7 @@ use super::{
     key::{LedgerKey, open_checkpoint, public_key},
     tree::{Edge, Piece, tile_hashes, unframe},
 };
-use crate::{Store, StoreError, Tx, tx::args};
+use crate::{Fence, Store, StoreError, Tx, tx::args};
 
 /// How many rows one pass sequences at most.
 const BATCH: u32 = 4096;
@@ -51,6 +51,11 @@ impl Sequencer {
 
     /// Publishes every row that was written before the call. Cheap where there is none: one query.
     pub async fn sequence(&mut self) -> Result<Sequenced, LedgerError> {
+        self.sequence_under(None).await
+    }
+
+    /// As [`Sequencer::sequence`], for one of several servers over a database: the one whose `fence` still holds.
+    pub async fn sequence_under(&mut self, fence: Option<Fence>) -> Result<Sequenced, LedgerError> {
         let mut edge = match self.edge.take() {
             Some(edge) => edge,
             None => self.take_up().await?,
@@ -68,8 +73,12 @@ impl Sequencer {
                 return Ok(sequenced);
             }
             if entries.is_empty() {
-                self.store.write(|tx| Box::pin(assign(tx))).await?;
+                self.store.write_under(fence, |tx| Box::pin(assign(tx))).await?;
                 continue;
+            }
+            if let Some(fence) = fence {
+                // Another may lead by now and have published more: an older checkpoint must not take the place of its own.
+                self.store.write(move |tx| Box::pin(tx.fence(fence))).await?;
             }
             edge = self.publish(edge, entries).await?;
         }
