@@ -18,6 +18,7 @@ pub(crate) fn run() -> Result<()> {
     components()?;
     postgres()?;
     browser()?;
+    axe()?;
     let environment = python()?;
     println!("Python environment of the tests: {}", environment.display());
     Ok(())
@@ -65,6 +66,25 @@ fn browser() -> Result<()> {
         return Ok(());
     }
     machine::install(&["chromium", "fonts-dejavu-core"], "the page is looked at in a headless browser")
+}
+
+/// The version of axe-core that judges how accessible the pages are.
+const AXE: &str = "4.14.1";
+
+/// axe-core, which the tests run inside the pages; nothing of it is shipped.
+fn axe() -> Result<()> {
+    let folder = shell::root().join("target/axe");
+    let manifest = fs::read_to_string(folder.join("node_modules/axe-core/package.json")).unwrap_or_default();
+    if manifest.contains(&format!("\"version\": \"{AXE}\"")) {
+        return Ok(());
+    }
+    if !shell::on_path("npm") {
+        machine::install(&["npm"], "axe-core, which judges the pages, comes by npm")?;
+    }
+    fs::create_dir_all(&folder).context("failed to make the folder of axe-core")?;
+    let wanted = format!("axe-core@{AXE}");
+    let words = ["install", "--silent", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix"];
+    shell::show(Command::new("npm").args(words).arg(&folder).arg(wanted))
 }
 
 /// The environment with the unmodified client and what its models need.
