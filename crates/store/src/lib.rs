@@ -15,6 +15,7 @@ mod error;
 mod execution;
 mod labels;
 mod lease;
+mod import;
 pub mod ledger;
 mod migrate;
 mod objects;
@@ -35,7 +36,8 @@ pub use error::StoreError;
 pub use execution::RunQuery;
 pub use labels::{MeasuredWindow, SentLabel};
 pub use lease::{Fence, Leader};
-pub use registry::VersionFact;
+pub use registry::{PackedVersion, VersionFact};
+pub use traces::{SpanBatch, TraceLink, TraceRange};
 pub use tracking::{
     ExperimentChange, LoggedModelChange, ParamChange, Refusal, RunChange, RunLog, Subject as RefusalSubject,
 };

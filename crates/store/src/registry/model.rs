@@ -210,7 +210,7 @@ impl Tx {
         self.registered_model_tag_put(project, name, key, value).await
     }
 
-    async fn registered_model_tag_put(
+    pub(super) async fn registered_model_tag_put(
         &mut self,
         project: &Name,
         name: &str,

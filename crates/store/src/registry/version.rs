@@ -126,7 +126,7 @@ impl Tx {
         row.map_or_else(|| Err(StoreError::corrupt("no model number was given")), |row| row.count(0))
     }
 
-    async fn model_version_insert(
+    pub(super) async fn model_version_insert(
         &mut self,
         version: &ModelVersion,
         attempt: Option<&AttemptId>,
@@ -175,7 +175,21 @@ impl Tx {
         Ok(())
     }
 
-    async fn model_version_record(
+    /// Tells who listens that a version was registered.
+    async fn model_version_appeared(&mut self, version: &ModelVersion, now: Micros) -> Result<(), StoreError> {
+        let ModelVersion { project, model, version: number, run, source, description, tags, .. } = version;
+        let what = RegistryFact::VersionCreated {
+            version: *number,
+            source: source.clone(),
+            run: run.clone(),
+            tags: tags.clone(),
+            description: description.clone(),
+        };
+        let change = RegistryChange { model: model.clone(), prompt: is_prompt(tags), what };
+        self.registry_changed(project, &change, now).await
+    }
+
+    pub(super) async fn model_version_record(
         &mut self,
         version: &ModelVersion,
         actor: &Actor,
@@ -398,7 +412,7 @@ impl Tx {
         self.model_version_tag_put(project, model, version, key, value).await
     }
 
-    async fn model_version_tag_put(
+    pub(super) async fn model_version_tag_put(
         &mut self,
         project: &Name,
         model: &str,

@@ -14,9 +14,9 @@ use crate::{StoreError, Tx, encode::json, tx::args};
 const RUNS: usize = 500;
 
 /// The word for models that a run used.
-const INPUT: &str = "input";
+pub(super) const INPUT: &str = "input";
 /// The word for models that a run made.
-const OUTPUT: &str = "output";
+pub(super) const OUTPUT: &str = "output";
 
 /// A batch of what a client logs.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -118,6 +118,18 @@ impl Tx {
         models: &[LoggedModelId],
     ) -> Result<(), StoreError> {
         self.run_open(project, run).await?;
+        self.run_datasets_put(run, datasets).await?;
+        for model in models {
+            self.run_model_add(run, INPUT, model, 0).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn run_datasets_put(
+        &mut self,
+        run: &RunId,
+        datasets: &[(String, DatasetInput)],
+    ) -> Result<(), StoreError> {
         for (context, dataset) in datasets {
             self.execute(
                 "INSERT INTO run_dataset (run, name, digest, context, body) VALUES ($1, $2, $3, $4, $5)
@@ -125,9 +137,6 @@ impl Tx {
                 args![run.as_str(), &dataset.name, &dataset.digest, context, json(dataset)],
             )
             .await?;
-        }
-        for model in models {
-            self.run_model_add(run, INPUT, model, 0).await?;
         }
         Ok(())
     }
@@ -146,7 +155,7 @@ impl Tx {
         Ok(())
     }
 
-    async fn run_model_add(
+    pub(super) async fn run_model_add(
         &mut self,
         run: &RunId,
         role: &str,

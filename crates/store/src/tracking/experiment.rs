@@ -246,7 +246,7 @@ impl Tx {
         Ok(found)
     }
 
-    async fn experiment_tags_put(
+    pub(super) async fn experiment_tags_put(
         &mut self,
         project: &Name,
         number: i64,

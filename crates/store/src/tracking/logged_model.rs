@@ -186,7 +186,7 @@ impl Tx {
         Ok(found)
     }
 
-    async fn logged_model_params_put(
+    pub(super) async fn logged_model_params_put(
         &mut self,
         id: &LoggedModelId,
         params: &[(String, String)],
@@ -202,7 +202,11 @@ impl Tx {
         Ok(())
     }
 
-    async fn logged_model_tags_put(&mut self, id: &LoggedModelId, tags: &[(String, String)]) -> Result<(), StoreError> {
+    pub(super) async fn logged_model_tags_put(
+        &mut self,
+        id: &LoggedModelId,
+        tags: &[(String, String)],
+    ) -> Result<(), StoreError> {
         for (key, value) in tags {
             self.execute(
                 "INSERT INTO logged_model_tag (model, key, value) VALUES ($1, $2, $3)

@@ -125,7 +125,7 @@ impl Tx {
         self.metric_points_put(run, std::slice::from_ref(point)).await
     }
 
-    async fn metric_points_put(&mut self, run: &RunId, points: &[MetricPoint]) -> Result<(), StoreError> {
+    pub(super) async fn metric_points_put(&mut self, run: &RunId, points: &[MetricPoint]) -> Result<(), StoreError> {
         for (chunk, statements) in chunks(points) {
             let mut args = Vec::with_capacity(chunk.len() * 9);
             chunk.iter().for_each(|point| point_args(run, point, &mut args));

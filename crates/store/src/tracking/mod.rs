@@ -8,6 +8,7 @@
 mod artifact;
 mod data;
 mod experiment;
+mod import;
 mod logged_model;
 mod metric;
 mod page;

@@ -4,6 +4,7 @@ mod counts;
 mod durability;
 mod endpoints;
 mod labels;
+mod import;
 mod lease;
 mod ledger;
 mod ledger_tracking;
