@@ -165,6 +165,8 @@ pub(crate) struct Inner {
     pub(crate) ends: Ends,
     /// Whether a trigger or its state changed since it was asked when the next one is due.
     pub(crate) triggers_moved: AtomicBool,
+    /// How long answered events are kept; unset where nobody said.
+    pub(crate) keep_answered: OnceLock<Duration>,
     /// What people were told not long ago.
     pub(crate) told: std::sync::Mutex<HashMap<String, Instant>>,
 }
@@ -233,6 +235,7 @@ impl Control {
             idle: AtomicBool::new(false),
             ends: Ends::default(),
             triggers_moved: AtomicBool::new(true),
+            keep_answered: OnceLock::new(),
             told: std::sync::Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
@@ -309,6 +312,7 @@ impl Control {
         self.serve_again().await?;
         let handed = self.inner.outgoing.connect();
         let _dispatcher = EndsWithUs::spawn(crate::dispatch::run(self.clone(), handed));
+        let _letting_go = EndsWithUs::spawn(crate::upkeep::run(self.clone()));
         let _asking = EndsWithUs::spawn(crate::monitoring::prometheus::run(self.clone()));
         self.inner.dispatch.notify_one();
         let _open = self.inner.ends.open();

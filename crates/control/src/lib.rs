@@ -32,6 +32,7 @@ mod requests;
 mod story;
 mod timers;
 mod unless;
+mod upkeep;
 mod versions;
 mod watch;
 mod why;

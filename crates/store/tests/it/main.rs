@@ -3,12 +3,13 @@
 mod counts;
 mod durability;
 mod endpoints;
-mod labels;
 mod import;
+mod labels;
 mod lease;
 mod ledger;
 mod ledger_tracking;
 mod postgres;
+mod queues;
 mod records;
 mod registry;
 mod samples;
