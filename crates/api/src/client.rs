@@ -126,6 +126,12 @@ impl Client {
         if response.status().is_success() { Ok(()) } else { Err(refusal(response).await) }
     }
 
+    /// Uploads a file under the digest of its bytes, as a stream; otherwise like [`Client::put_blob`].
+    pub async fn put_blob_file(&self, digest: &Digest, path: &std::path::Path) -> Result<(), ClientError> {
+        let response = self.request(Method::PUT, &format!("/api/v1/blobs/{digest}")).file(path).send().await?;
+        if response.status().is_success() { Ok(()) } else { Err(refusal(response).await) }
+    }
+
     /// Uploads bytes to a path as they are.
     pub async fn put(&self, path: &str, bytes: Vec<u8>) -> Result<(), ClientError> {
         let response = self.request(Method::PUT, path).body(bytes).send().await?;

@@ -231,6 +231,35 @@ pub struct LedgerRowView {
     /// The place in the log; absent until the sequencer has taken it.
     pub index: Option<u64>,
     /// The entry.
+/// `POST /api/v1/import/known`: which of these were brought over before?
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ImportKnown {
+    /// Ids of runs.
+    #[serde(default)]
+    pub runs: Vec<String>,
+    /// Ids of logged models.
+    #[serde(default)]
+    pub logged_models: Vec<String>,
+}
+
+/// The answer: the marks of those that were, by id. An empty mark is of an import that did not come to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ImportMarks {
+    /// Marks of runs.
+    pub runs: std::collections::BTreeMap<String, String>,
+    /// Marks of logged models.
+    pub logged_models: std::collections::BTreeMap<String, String>,
+}
+
+/// `POST /api/v1/import/done`: an import that changed something came to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportDone {
+    /// Where it came from, without secrets.
+    pub source: String,
+    /// How many of each kind were brought over or changed.
+    pub counts: std::collections::BTreeMap<String, u64>,
+}
+
     #[serde(flatten)]
     pub entry: windlass_kinds::record::LedgerEntry,
 }
