@@ -35,6 +35,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { number: 9, name: "webhooks", sql: include_str!("../schema/0009_webhooks.sql") },
     Migration { number: 10, name: "access", sql: include_str!("../schema/0010_access.sql") },
     Migration { number: 11, name: "upkeep", sql: include_str!("../schema/0011_upkeep.sql") },
+    Migration { number: 12, name: "collection", sql: include_str!("../schema/0012_collection.sql") },
 ];
 
 const TABLE: &str =

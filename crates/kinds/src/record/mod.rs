@@ -4,6 +4,7 @@
 //! their canonical form; a field that may be absent in old rows needs `#[serde(default)]` *and* must be skipped when
 //! empty, or old digests change.
 
+mod collection;
 mod data;
 mod endpoint;
 mod evaluation;
@@ -19,6 +20,7 @@ mod trace;
 mod tracking;
 mod webhook;
 
+pub use collection::*;
 pub use data::*;
 pub use endpoint::*;
 pub use evaluation::*;

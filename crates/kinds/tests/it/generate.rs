@@ -251,8 +251,8 @@ pub(crate) fn manifest() -> impl Strategy<Value = Manifest> {
         2 => closing::endpoint().boxed(),
         2 => closing::monitor().boxed(),
         1 => option::of(1u32..).prop_map(|max_parallel| Spec::Environment(EnvironmentSpec { place: Place::Local, max_parallel })),
-        1 => (text(), collection::btree_map(key(), roles, 0..3))
-            .prop_map(|(description, members)| Spec::Project(ProjectSpec { description, members })),
+        1 => (text(), collection::btree_map(key(), roles, 0..3), option::of(span()))
+            .prop_map(|(description, members, retention)| Spec::Project(ProjectSpec { description, members, retention })),
         1 => (1u32.., text(), settings()).prop_map(|(version, description, mut defaults)| {
             if let Some(python) = &mut defaults.python {
                 python.requirements = None;

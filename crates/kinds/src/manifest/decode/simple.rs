@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     super::{
         EnvironmentSpec, JobTemplateSpec, Place, ProjectSpec, Role,
-        fields::{At, Fields, map, text, whole, word},
+        fields::{At, Fields, map, span, text, whole, word},
         report::Report,
     },
     free_key, settings,
@@ -29,8 +29,13 @@ pub(super) fn project(body: Option<At<'_>>, report: &mut Report) -> Option<Proje
     let description = description(&mut fields, report);
     let members =
         fields.get("members").and_then(|at| map(&at, report, free_key, |at, report| word(at, &ROLES, report)));
+    let retention = fields.get("retention").and_then(|at| Fields::open(&at, report)).and_then(|mut inner| {
+        let deleted = inner.get("deleted").and_then(|at| span(&at, report));
+        inner.finish(report);
+        deleted
+    });
     fields.finish(report);
-    Some(ProjectSpec { description, members: members.unwrap_or_else(BTreeMap::new) })
+    Some(ProjectSpec { description, members: members.unwrap_or_else(BTreeMap::new), retention })
 }
 
 pub(super) fn environment(body: Option<At<'_>>, report: &mut Report) -> Option<EnvironmentSpec> {

@@ -10,7 +10,7 @@ mod model;
 mod monitor;
 mod pipeline;
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -93,7 +93,7 @@ impl Spec {
     }
 }
 
-/// `Project`: who works here.
+/// `Project`: who works here, and how long what they deleted can be restored.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ProjectSpec {
     /// One sentence for people.
@@ -102,6 +102,15 @@ pub struct ProjectSpec {
     /// Names of members and their roles.
     #[serde(default)]
     pub members: BTreeMap<String, Role>,
+    /// How long what was deleted stays restorable before `windlass gc` frees it, [`ProjectSpec::RETENTION`] unless said
+    /// (`retention.deleted`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Span>,
+}
+
+impl ProjectSpec {
+    /// How long what was deleted stays where a project says nothing: 30 days.
+    pub const RETENTION: Span = Span(Duration::from_secs(30 * 86_400));
 }
 
 /// What an actor may do; each includes the ones before.

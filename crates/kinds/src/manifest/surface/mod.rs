@@ -97,7 +97,7 @@ fn number(value: f64) -> Value {
 }
 
 fn project_spec(spec: &ProjectSpec) -> Fields {
-    let ProjectSpec { description, members } = spec;
+    let ProjectSpec { description, members, retention } = spec;
     let mut fields = Fields::default();
     fields.text("description", description);
     let role = |role: &Role| match role {
@@ -107,6 +107,9 @@ fn project_spec(spec: &ProjectSpec) -> Fields {
         Role::Admin => "admin",
     };
     fields.map("members", &members.iter().map(|(member, given)| (member.clone(), role(given))).collect());
+    if let Some(deleted) = retention {
+        fields.put("retention", json!({ "deleted": deleted.to_string() }));
+    }
     fields
 }
 
