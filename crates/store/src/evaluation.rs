@@ -15,7 +15,7 @@ use windlass_kinds::{
 use crate::{
     StoreError, Tx,
     encode::json as to_json,
-    tracking::{Columns, Find, Holds, Keyed, Refusal, Subject, experiment_number},
+    tracking::{Columns, Find, Holds, Keyed, experiment_number},
     tx::{Row, args},
 };
 
@@ -253,24 +253,28 @@ impl Tx {
         Ok(())
     }
 
-    /// Lets experiments use a dataset; refuses one that is not there.
+    /// Lets experiments use a dataset. Where one of them is not there nothing is done, and it is returned.
     pub async fn evaluation_experiments_add(
         &mut self,
         project: &Name,
         id: &str,
         experiments: &[ExperimentId],
         now_ms: i64,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Option<ExperimentId>, StoreError> {
         for experiment in experiments {
-            let number = experiment_number(experiment)?;
-            let known =
-                self.row("SELECT id FROM experiment WHERE project = $1 AND id = $2", args![project, number]).await?;
+            let known = match experiment.as_str().parse::<i64>() {
+                Ok(number) => {
+                    self.row("SELECT id FROM experiment WHERE project = $1 AND id = $2", args![project, number]).await?
+                }
+                Err(_) => None,
+            };
             if known.is_none() {
-                return Err(Refusal::Missing(Subject::Experiment(experiment.clone())).into());
+                return Ok(Some(experiment.clone()));
             }
         }
         self.evaluation_experiments_put(project, id, experiments).await?;
-        self.evaluation_touch(id, now_ms).await
+        self.evaluation_touch(id, now_ms).await?;
+        Ok(None)
     }
 
     async fn evaluation_experiments_put(
@@ -480,7 +484,6 @@ impl Tx {
 
 const FIND: Find<'static> = Find {
     columns: "d.id, d.name, d.schema_json, d.profile_json, d.digest, d.created_by, d.updated_by, d.created_ms, d.updated_ms",
-    count: 9,
     table: "evaluation_dataset d",
     fields: &Columns {
         attributes: &[

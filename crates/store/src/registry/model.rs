@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use windlass_kinds::{
     Micros, Name,
-    filter::{Attribute, Field, Search},
-    record::{Actor, LedgerKind, RegisteredModel},
+    filter::{Attribute, Page, Search},
+    record::{Actor, LedgerKind, PROMPT_TAG, RegisteredModel, RegistryChange, RegistryFact, is_prompt},
 };
 
 use crate::{
     StoreError, Tx,
-    tracking::{Columns, Query, Refusal, Subject},
+    tracking::{Columns, Find, Holds, Keyed, Refusal, Subject},
     tx::{Row, args},
 };
 
@@ -28,6 +28,9 @@ impl Tx {
         for (key, value) in tags {
             self.registered_model_tag_put(project, name, key, value).await?;
         }
+        let what = RegistryFact::Created { tags: tags.clone(), description: description.clone() };
+        let change = RegistryChange { model: name.clone(), prompt: is_prompt(tags), what };
+        self.registry_changed(project, &change, *created_at).await?;
         let subject = format!("model {name}");
         self.ledger_append(project, actor, LedgerKind::Registry, &subject, &("created", name), *created_at).await
     }
@@ -40,7 +43,9 @@ impl Tx {
         description: &str,
         now: Micros,
     ) -> Result<(), StoreError> {
-        if !self.registered_model_insert(project, name, description, now).await? {
+        if self.registered_model_insert(project, name, description, now).await? {
+            self.registered_model_appeared(project, name, description, now).await?;
+        } else {
             self.execute(
                 "UPDATE registered_model SET description = $3, updated_at = $4
                  WHERE project = $1 AND name = $2 AND description <> $3",
@@ -49,6 +54,19 @@ impl Tx {
             .await?;
         }
         Ok(())
+    }
+
+    /// Tells who listens that a registered model was made by the way, without tags.
+    pub(super) async fn registered_model_appeared(
+        &mut self,
+        project: &Name,
+        name: &str,
+        description: &str,
+        now: Micros,
+    ) -> Result<(), StoreError> {
+        let what = RegistryFact::Created { tags: BTreeMap::new(), description: description.to_owned() };
+        let change = RegistryChange { model: name.to_owned(), prompt: false, what };
+        self.registry_changed(project, &change, now).await
     }
 
     /// Makes a registered model; returns whether it is new.
@@ -105,22 +123,36 @@ impl Tx {
         project: &Name,
         search: &Search,
     ) -> Result<Vec<RegisteredModel>, StoreError> {
-        let mut query = Query::new(
-            self.is_postgres(),
-            "SELECT m.name, m.description, m.created_at, m.updated_at FROM registered_model m WHERE m.project = ",
-        );
-        query.arg(project);
-        for comparison in &search.filter {
-            query.condition(&FIELDS, comparison)?;
+        Ok(self.registered_models_page(project, search).await?.items)
+    }
+
+    /// As [`Tx::registered_models_search`], with the place at which the next page begins.
+    pub async fn registered_models_page(
+        &mut self,
+        project: &Name,
+        search: &Search,
+    ) -> Result<Page<RegisteredModel>, StoreError> {
+        let found = FIND
+            .rows(self, search, |query| {
+                query.text("m.project = ");
+                query.arg(project.to_string());
+                if let Some((key, value)) = &search.without {
+                    query.text(
+                        " AND NOT EXISTS (SELECT 1 FROM registered_model_tag x WHERE x.project = m.project
+                         AND x.model = m.name AND x.key = ",
+                    );
+                    query.arg(key);
+                    query.text(" AND x.value = ");
+                    query.arg(value);
+                    query.text(")");
+                }
+            })
+            .await?;
+        let mut items = Vec::with_capacity(found.items.len());
+        for row in &found.items {
+            items.push(self.registered_model_of(project, row).await?);
         }
-        query.order(&FIELDS, &search.order, "m.name")?;
-        query.page(search);
-        let rows = query.rows(self).await?;
-        let mut found = Vec::with_capacity(rows.len());
-        for row in &rows {
-            found.push(self.registered_model_of(project, row).await?);
-        }
-        Ok(found)
+        Ok(Page { items, next: found.next })
     }
 
     /// Gives a registered model another description.
@@ -264,6 +296,8 @@ impl Tx {
         )
         .await?;
         self.registered_model_touch(project, name, now).await?;
+        self.registered_model_changed(project, name, RegistryFact::AliasSet { alias: alias.to_owned(), version }, now)
+            .await?;
         let subject = format!("model {name} @{alias}");
         self.ledger_append(project, actor, LedgerKind::Alias, &subject, &("set", version), now).await
     }
@@ -288,6 +322,8 @@ impl Tx {
             return Ok(());
         }
         self.registered_model_touch(project, name, now).await?;
+        self.registered_model_changed(project, name, RegistryFact::AliasDeleted { alias: alias.to_owned() }, now)
+            .await?;
         let subject = format!("model {name} @{alias}");
         self.ledger_append(project, actor, LedgerKind::Alias, &subject, &("removed", alias), now).await
     }
@@ -301,6 +337,27 @@ impl Tx {
             )
             .await?;
         row.map(|row| row.count(0)).transpose()
+    }
+
+    /// Tells who listens of a change of a registered model, which may be a prompt.
+    pub async fn registered_model_changed(
+        &mut self,
+        project: &Name,
+        name: &str,
+        what: RegistryFact,
+        now: Micros,
+    ) -> Result<(), StoreError> {
+        let row = self
+            .row(
+                "SELECT value FROM registered_model_tag WHERE project = $1 AND model = $2 AND key = $3",
+                args![project, name, PROMPT_TAG],
+            )
+            .await?;
+        let prompt = match row {
+            Some(row) => row.text(0)?.eq_ignore_ascii_case("true"),
+            None => false,
+        };
+        self.registry_changed(project, &RegistryChange { model: name.to_owned(), prompt, what }, now).await
     }
 
     /// Notes that a registered model or one of its versions changed.
@@ -344,26 +401,24 @@ impl Tx {
     }
 }
 
-const FIELDS: Columns = Columns {
-    attribute: |attribute| match attribute {
-        Attribute::Name => Some("m.name"),
-        Attribute::Created => Some("m.created_at"),
-        Attribute::Updated => Some("m.updated_at"),
-        Attribute::Id
-        | Attribute::Status
-        | Attribute::User
-        | Attribute::Ended
-        | Attribute::ArtifactPath
-        | Attribute::ModelType
-        | Attribute::Run
-        | Attribute::Source
-        | Attribute::Version => None,
+const FIND: Find<'static> = Find {
+    columns: "m.name, m.description, m.created_at, m.updated_at",
+    table: "registered_model m",
+    fields: &Columns {
+        attributes: &[
+            (Attribute::Name, "m.name", Holds::Text),
+            (Attribute::Created, "m.created_at", Holds::Integer),
+            (Attribute::Updated, "m.updated_at", Holds::Integer),
+        ],
+        metrics: None,
+        params: None,
+        tags: Some(Keyed {
+            table: "registered_model_tag",
+            on: &[("project", "m.project"), ("model", "m.name")],
+            one: true,
+        }),
+        metadata: None,
+        datasets: None,
+        last: &[("m.name", Holds::Text, true)],
     },
-    keyed: |field| match field {
-        Field::Tag(_) => {
-            Some("FROM registered_model_tag x WHERE x.project = m.project AND x.model = m.name AND x.key = ")
-        }
-        Field::Attribute(_) | Field::Metric(_) | Field::Param(_) | Field::Dataset(_) => None,
-    },
-    dataset: None,
 };

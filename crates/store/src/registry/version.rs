@@ -5,18 +5,21 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use windlass_kinds::{
     AttemptId, Digest, Micros, Name, RunId, StepRunId,
-    filter::{Attribute, Field, Search},
-    record::{Actor, LedgerKind, ModelVersion, PendingVersion},
+    filter::{Attribute, Page, Search},
+    record::{
+        Actor, LedgerKind, ModelVersion, PendingVersion, RegistryChange, RegistryFact, VersionStage, is_prompt,
+    },
 };
 
 use crate::{
     StoreError, Tx,
-    tracking::{Columns, Query, Refusal, Subject},
+    encode::{from_word, word},
+    tracking::{Columns, Find, Holds, Keyed, Query, Refusal, Subject},
     tx::{Row, args},
 };
 
 /// The columns of a version, in the order of [`Tx::model_version_of`].
-const COLUMNS: &str = "v.model, v.version, v.run, v.source, v.logged_model, v.manifest, v.size, v.pending_step, v.pending_ordinal, v.description, v.run_link, v.created_at, v.updated_at, v.actor";
+const COLUMNS: &str = "v.model, v.version, v.run, v.source, v.logged_model, v.manifest, v.size, v.pending_step, v.pending_ordinal, v.description, v.run_link, v.created_at, v.updated_at, v.actor, v.stage";
 
 /// What the ledger keeps of a version: who it is and what it consists of. Descriptions and tags may change later.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -76,7 +79,9 @@ impl Tx {
         actor: &Actor,
     ) -> Result<u32, StoreError> {
         let ModelVersion { project, model, pending, tags, created_at: now, .. } = version;
-        self.registered_model_insert(project, model, "", *now).await?;
+        if self.registered_model_insert(project, model, "", *now).await? {
+            self.registered_model_appeared(project, model, "", *now).await?;
+        }
         let taken = match pending {
             None => None,
             Some(PendingVersion { step_run, ordinal }) => {
@@ -111,6 +116,7 @@ impl Tx {
         self.registered_model_touch(project, model, *now).await?;
         if pending.is_none() {
             self.model_version_record(&version, actor, *now).await?;
+            self.model_version_appeared(&version, *now).await?;
         }
         Ok(number)
     }
@@ -145,13 +151,14 @@ impl Tx {
             description,
             tags: _,
             run_link,
+            stage,
             created_at,
             updated_at,
         } = version;
         self.execute(
             "INSERT INTO model_version (project, model, version, run, source, logged_model, manifest, size,
-             pending_step, pending_ordinal, attempt, actor, description, run_link, created_at, updated_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+             pending_step, pending_ordinal, attempt, actor, description, run_link, created_at, updated_at, stage)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
             args![
                 project,
                 model,
@@ -169,6 +176,7 @@ impl Tx {
                 run_link,
                 *created_at,
                 *updated_at,
+                word(stage),
             ],
         )
         .await?;
@@ -236,9 +244,9 @@ impl Tx {
         let rows = query.rows(self).await?;
         let mut found = Vec::with_capacity(rows.len());
         for row in &rows {
-            let project: Name = row.parsed(15)?;
+            let project: Name = row.parsed(16)?;
             let version = self.model_version_of(&project, row).await?;
-            found.push((version, Actor::stored(row.text(13)?), row.opt_text(14)?));
+            found.push((version, Actor::stored(row.text(13)?), row.opt_text(15)?));
         }
         Ok(found)
     }
@@ -271,6 +279,7 @@ impl Tx {
             .await?;
             let version = ModelVersion { pending: None, ..version };
             self.model_version_record(&version, &actor, now).await?;
+            self.model_version_appeared(&version, now).await?;
             done.push(version);
         }
         Ok(done)
@@ -345,16 +354,33 @@ impl Tx {
         project: &Name,
         search: &Search,
     ) -> Result<Vec<ModelVersion>, StoreError> {
-        let mut query =
-            Query::new(self.is_postgres(), &format!("SELECT {COLUMNS} FROM model_version v WHERE v.project = "));
-        query.arg(project);
-        for comparison in &search.filter {
-            query.condition(&FIELDS, comparison)?;
-        }
-        query.order(&FIELDS, &search.order, "v.updated_at DESC, v.model, v.version DESC")?;
-        query.page(search);
-        let rows = query.rows(self).await?;
-        self.model_versions_from(project, &rows).await
+        Ok(self.model_versions_page(project, search).await?.items)
+    }
+
+    /// As [`Tx::model_versions_search`], with the place at which the next page begins.
+    pub async fn model_versions_page(
+        &mut self,
+        project: &Name,
+        search: &Search,
+    ) -> Result<Page<ModelVersion>, StoreError> {
+        let found = FIND
+            .rows(self, search, |query| {
+                query.text("v.project = ");
+                query.arg(project.to_string());
+                if let Some((key, value)) = &search.without {
+                    // A version is what its model's other versions are.
+                    query.text(
+                        " AND NOT EXISTS (SELECT 1 FROM model_version_tag x WHERE x.project = v.project
+                         AND x.model = v.model AND x.key = ",
+                    );
+                    query.arg(key);
+                    query.text(" AND x.value = ");
+                    query.arg(value);
+                    query.text(")");
+                }
+            })
+            .await?;
+        Ok(Page { items: self.model_versions_from(project, &found.items).await?, next: found.next })
     }
 
     async fn model_versions_from(&mut self, project: &Name, rows: &[Row]) -> Result<Vec<ModelVersion>, StoreError> {
@@ -380,6 +406,39 @@ impl Tx {
             args![project, model, version, description, now],
         )
         .await?;
+        self.model_version_find(project, model, version).await
+    }
+
+    /// Moves a version to a stage; where asked, all other versions that stand there are archived.
+    #[expect(clippy::too_many_arguments, reason = "each is one thing that is said of the move")]
+    pub async fn model_version_stage(
+        &mut self,
+        project: &Name,
+        model: &str,
+        version: u32,
+        stage: VersionStage,
+        archive: bool,
+        actor: &Actor,
+        now: Micros,
+    ) -> Result<ModelVersion, StoreError> {
+        self.model_version_find(project, model, version).await?;
+        if archive {
+            self.execute(
+                "UPDATE model_version SET stage = $5, updated_at = $6
+                 WHERE project = $1 AND model = $2 AND stage = $3 AND version <> $4",
+                args![project, model, word(&stage), version, word(&VersionStage::Archived), now],
+            )
+            .await?;
+        }
+        self.execute(
+            "UPDATE model_version SET stage = $4, updated_at = $5
+             WHERE project = $1 AND model = $2 AND version = $3",
+            args![project, model, version, word(&stage), now],
+        )
+        .await?;
+        self.registered_model_touch(project, model, now).await?;
+        let subject = format!("model {model}@{version}");
+        self.ledger_append(project, actor, LedgerKind::Registry, &subject, &("stage", stage, archive), now).await?;
         self.model_version_find(project, model, version).await
     }
 
@@ -517,27 +576,38 @@ impl Tx {
                 .map(|row| Ok((row.text(0)?, row.text(1)?)))
                 .collect::<Result<BTreeMap<_, _>, StoreError>>()?,
             run_link: row.text(10)?,
+            stage: from_word(row.text(14)?)?,
             created_at: row.micros(11)?,
             updated_at: row.micros(12)?,
         })
     }
 }
 
-const FIELDS: Columns = Columns {
-    attribute: |attribute| match attribute {
-        Attribute::Id | Attribute::Name => Some("v.model"),
-        Attribute::Run => Some("v.run"),
-        Attribute::Source => Some("v.source"),
-        Attribute::Version => Some("v.version"),
-        Attribute::Created => Some("v.created_at"),
-        Attribute::Updated => Some("v.updated_at"),
-        Attribute::Status | Attribute::User | Attribute::Ended | Attribute::ArtifactPath | Attribute::ModelType => None,
+const FIND: Find<'static> = Find {
+    columns: COLUMNS,
+    table: "model_version v",
+    fields: &Columns {
+        attributes: &[
+            (Attribute::Name, "v.model", Holds::Text),
+            (Attribute::Run, "COALESCE(v.run, '')", Holds::Text),
+            (Attribute::Source, "v.source", Holds::Text),
+            (Attribute::Version, "v.version", Holds::Integer),
+            (Attribute::Created, "v.created_at", Holds::Integer),
+            (Attribute::Updated, "v.updated_at", Holds::Integer),
+        ],
+        metrics: None,
+        params: None,
+        tags: Some(Keyed {
+            table: "model_version_tag",
+            on: &[("project", "v.project"), ("model", "v.model"), ("version", "v.version")],
+            one: true,
+        }),
+        metadata: None,
+        datasets: None,
+        last: &[
+            ("v.updated_at", Holds::Integer, false),
+            ("v.model", Holds::Text, true),
+            ("v.version", Holds::Integer, false),
+        ],
     },
-    keyed: |field| match field {
-        Field::Tag(_) => Some(
-            "FROM model_version_tag x WHERE x.project = v.project AND x.model = v.model AND x.version = v.version AND x.key = ",
-        ),
-        Field::Attribute(_) | Field::Metric(_) | Field::Param(_) | Field::Dataset(_) => None,
-    },
-    dataset: None,
 };

@@ -2,11 +2,11 @@
 
 use windlass_kinds::{
     ExperimentId, Micros, Name,
-    filter::{Attribute, Field, Search},
+    filter::{Attribute, Page, Search},
     record::{Actor, Experiment, LedgerKind},
 };
 
-use super::{Columns, Query, Refusal, Subject, experiment_number};
+use super::{Columns, Find, Holds, Keyed, Refusal, Subject, experiment_number};
 use crate::{
     StoreError, Tx,
     tx::{Row, args},
@@ -144,7 +144,7 @@ impl Tx {
         match change {
             ExperimentChange::Rename(name) => {
                 if old.deleted {
-                    return Err(Refusal::Deleted(Subject::Experiment(id.clone())).into());
+                    return Err(Refusal::Frozen(Subject::Experiment(id.clone())).into());
                 }
                 if *name != old.name && self.experiment_by_name(project, name).await?.is_some() {
                     return Err(Refusal::Exists(Subject::ExperimentName(name.clone())).into());
@@ -167,6 +167,13 @@ impl Tx {
                 self.execute(
                     "UPDATE experiment SET deleted = $3, updated_ms = $4 WHERE project = $1 AND id = $2",
                     args![project, number, deleted, now.millis()],
+                )
+                .await?;
+                // Its runs go with it, and come back with it, as clients of MLflow expect.
+                self.execute(
+                    "UPDATE tracking_run SET deleted = $3, deleted_at = $4
+                     WHERE project = $1 AND experiment = $2 AND deleted <> $3",
+                    args![project, number, deleted, deleted.then_some(now)],
                 )
                 .await?;
                 let (kind, word) = match deleted {
@@ -227,23 +234,23 @@ impl Tx {
 
     /// Returns the experiments that a search finds, newest first unless it says otherwise.
     pub async fn experiments_search(&mut self, project: &Name, search: &Search) -> Result<Vec<Experiment>, StoreError> {
-        let mut query = Query::new(
-            self.is_postgres(),
-            "SELECT e.id, e.name, e.deleted, e.created_ms, e.updated_ms FROM experiment e WHERE e.project = ",
-        );
-        query.arg(project);
-        query.lifecycle(" AND e.deleted = ", search.lifecycle);
-        for comparison in &search.filter {
-            query.condition(&COLUMNS, comparison)?;
+        Ok(self.experiments_page(project, search).await?.items)
+    }
+
+    /// As [`Tx::experiments_search`], with the place at which the next page begins.
+    pub async fn experiments_page(&mut self, project: &Name, search: &Search) -> Result<Page<Experiment>, StoreError> {
+        let found = FIND
+            .rows(self, search, |query| {
+                query.text("e.project = ");
+                query.arg(project.to_string());
+                query.lifecycle(" AND e.deleted = ", search.lifecycle);
+            })
+            .await?;
+        let mut items = Vec::with_capacity(found.items.len());
+        for row in &found.items {
+            items.push(self.experiment_of(project, row).await?);
         }
-        query.order(&COLUMNS, &search.order, "e.created_ms DESC, e.id DESC")?;
-        query.page(search);
-        let rows = query.rows(self).await?;
-        let mut found = Vec::with_capacity(rows.len());
-        for row in &rows {
-            found.push(self.experiment_of(project, row).await?);
-        }
-        Ok(found)
+        Ok(Page { items, next: found.next })
     }
 
     pub(super) async fn experiment_tags_put(
@@ -283,24 +290,25 @@ impl Tx {
     }
 }
 
-const COLUMNS: Columns = Columns {
-    attribute: |attribute| match attribute {
-        Attribute::Id => Some("CAST(e.id AS TEXT)"),
-        Attribute::Name => Some("e.name"),
-        Attribute::Created => Some("e.created_ms"),
-        Attribute::Updated => Some("e.updated_ms"),
-        Attribute::Status
-        | Attribute::User
-        | Attribute::Ended
-        | Attribute::ArtifactPath
-        | Attribute::ModelType
-        | Attribute::Run
-        | Attribute::Source
-        | Attribute::Version => None,
+const FIND: Find<'static> = Find {
+    columns: "e.id, e.name, e.deleted, e.created_ms, e.updated_ms",
+    table: "experiment e",
+    fields: &Columns {
+        attributes: &[
+            (Attribute::Id, "e.id", Holds::Integer),
+            (Attribute::Name, "e.name", Holds::Text),
+            (Attribute::Created, "e.created_ms", Holds::Integer),
+            (Attribute::Updated, "e.updated_ms", Holds::Integer),
+        ],
+        metrics: None,
+        params: None,
+        tags: Some(Keyed {
+            table: "experiment_tag",
+            on: &[("project", "e.project"), ("experiment", "e.id")],
+            one: true,
+        }),
+        metadata: None,
+        datasets: None,
+        last: &[("e.created_ms", Holds::Integer, false), ("e.id", Holds::Integer, true)],
     },
-    keyed: |field| match field {
-        Field::Tag(_) => Some("FROM experiment_tag x WHERE x.project = e.project AND x.experiment = e.id AND x.key = "),
-        Field::Attribute(_) | Field::Metric(_) | Field::Param(_) | Field::Dataset(_) => None,
-    },
-    dataset: None,
 };

@@ -2,11 +2,11 @@
 
 use windlass_kinds::{
     ExperimentId, LoggedModelId, Micros, Name, RunId,
-    filter::{Attribute, Field, Search},
+    filter::{Attribute, Page, Search},
     record::{Actor, LedgerKind, LoggedModel, LoggedModelStatus, MetricPoint},
 };
 
-use super::{Columns, Query, Refusal, Subject, experiment_number, metric::point_of};
+use super::{Columns, Find, Holds, Keyed, Refusal, Subject, experiment_number, metric::point_of};
 use crate::{
     StoreError, Tx,
     encode::{from_word, word},
@@ -57,6 +57,25 @@ impl Tx {
             self.logged_model_tags_put(&model.id, &model.tags).await?;
         }
         Ok(())
+    }
+
+    /// Returns a logged model, deleted ones too.
+    pub async fn logged_model_get_any(
+        &mut self,
+        project: &Name,
+        id: &LoggedModelId,
+    ) -> Result<Option<LoggedModel>, StoreError> {
+        let row = self
+            .row(
+                "SELECT l.id, l.experiment, l.project, l.name, l.source_run, l.model_type, l.status, l.status_message,
+                 l.created_ms, l.updated_ms FROM logged_model l WHERE l.id = $1 AND l.project = $2",
+                args![id.as_str(), project],
+            )
+            .await?;
+        match row {
+            None => Ok(None),
+            Some(row) => Ok(Some(self.logged_model_of(&row).await?)),
+        }
     }
 
     /// Returns a logged model that is not deleted.
@@ -166,24 +185,31 @@ impl Tx {
         experiments: &[ExperimentId],
         search: &Search,
     ) -> Result<Vec<LoggedModel>, StoreError> {
+        Ok(self.logged_models_page(project, experiments, search).await?.items)
+    }
+
+    /// As [`Tx::logged_models_search`], with the place at which the next page begins.
+    pub async fn logged_models_page(
+        &mut self,
+        project: &Name,
+        experiments: &[ExperimentId],
+        search: &Search,
+    ) -> Result<Page<LoggedModel>, StoreError> {
         let numbers: Vec<i64> = experiments.iter().filter_map(|id| id.as_str().parse().ok()).collect();
-        let mut query =
-            Query::new(self.is_postgres(), &format!("SELECT {COLUMNS} FROM logged_model l WHERE l.project = "));
-        query.arg(project);
-        query.text(" AND l.experiment IN ");
-        query.list(numbers);
-        query.lifecycle(" AND l.deleted = ", search.lifecycle);
-        for comparison in &search.filter {
-            query.condition(&FIELDS, comparison)?;
+        let found = FIND
+            .rows(self, search, |query| {
+                query.text("l.project = ");
+                query.arg(project.to_string());
+                query.text(" AND l.experiment IN ");
+                query.list(numbers);
+                query.lifecycle(" AND l.deleted = ", search.lifecycle);
+            })
+            .await?;
+        let mut items = Vec::with_capacity(found.items.len());
+        for row in &found.items {
+            items.push(self.logged_model_of(row).await?);
         }
-        query.order(&FIELDS, &search.order, "l.created_ms DESC, l.id")?;
-        query.page(search);
-        let rows = query.rows(self).await?;
-        let mut found = Vec::with_capacity(rows.len());
-        for row in &rows {
-            found.push(self.logged_model_of(row).await?);
-        }
-        Ok(found)
+        Ok(Page { items, next: found.next })
     }
 
     pub(super) async fn logged_model_params_put(
@@ -244,22 +270,24 @@ impl Tx {
     }
 }
 
-const FIELDS: Columns = Columns {
-    attribute: |attribute| match attribute {
-        Attribute::Id => Some("l.id"),
-        Attribute::Name => Some("l.name"),
-        Attribute::Status => Some("l.status"),
-        Attribute::ModelType => Some("l.model_type"),
-        Attribute::Run => Some("l.source_run"),
-        Attribute::Created => Some("l.created_ms"),
-        Attribute::Updated => Some("l.updated_ms"),
-        Attribute::User | Attribute::Ended | Attribute::ArtifactPath | Attribute::Source | Attribute::Version => None,
+const FIND: Find<'static> = Find {
+    columns: COLUMNS,
+    table: "logged_model l",
+    fields: &Columns {
+        attributes: &[
+            (Attribute::Id, "l.id", Holds::Id),
+            (Attribute::Name, "l.name", Holds::Text),
+            (Attribute::Status, "l.status", Holds::Text),
+            (Attribute::ModelType, "l.model_type", Holds::Text),
+            (Attribute::Run, "l.source_run", Holds::TextOrNothing),
+            (Attribute::Created, "l.created_ms", Holds::Integer),
+            (Attribute::Updated, "l.updated_ms", Holds::Integer),
+        ],
+        metrics: Some(Keyed { table: "metric_point", on: &[("model", "l.id")], one: false }),
+        params: Some(Keyed { table: "logged_model_param", on: &[("model", "l.id")], one: true }),
+        tags: Some(Keyed { table: "logged_model_tag", on: &[("model", "l.id")], one: true }),
+        metadata: None,
+        datasets: None,
+        last: &[("l.created_ms", Holds::Integer, false), ("l.id", Holds::Id, true)],
     },
-    keyed: |field| match field {
-        Field::Metric(_) => Some("FROM metric_point x WHERE x.model = l.id AND x.key = "),
-        Field::Param(_) => Some("FROM logged_model_param x WHERE x.model = l.id AND x.key = "),
-        Field::Tag(_) => Some("FROM logged_model_tag x WHERE x.model = l.id AND x.key = "),
-        Field::Attribute(_) | Field::Dataset(_) => None,
-    },
-    dataset: None,
 };

@@ -11,6 +11,7 @@ mod experiment;
 mod import;
 mod logged_model;
 mod metric;
+mod order;
 mod page;
 mod run;
 mod seal;
@@ -18,14 +19,16 @@ mod search;
 
 use std::fmt;
 
-use windlass_kinds::{ExperimentId, LoggedModelId, RunId};
+use windlass_kinds::{AssessmentId, ExperimentId, LoggedModelId, RunId, TraceId};
 
 use crate::StoreError;
+pub use artifact::holder as artifact_holder;
 pub use data::RunLog;
 pub use experiment::ExperimentChange;
 pub use logged_model::LoggedModelChange;
+pub(crate) use order::Find;
 pub use run::RunChange;
-pub(crate) use search::{Columns, Query};
+pub(crate) use search::{Columns, Holds, Keyed, Query};
 
 /// What a refusal is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +55,12 @@ pub enum Subject {
     Version(String, u32),
     /// An alias of a registered model: model and alias.
     Alias(String, String),
+    /// A trace.
+    Trace(TraceId),
+    /// A tag of a trace: id and key.
+    TraceTag(TraceId, String),
+    /// What was said of a trace: id of the trace, and its own.
+    Assessment(TraceId, AssessmentId),
 }
 
 impl fmt::Display for Subject {
@@ -68,6 +77,9 @@ impl fmt::Display for Subject {
             Self::Model(name) => write!(f, "model `{name}`"),
             Self::Version(name, version) => write!(f, "version {version} of model `{name}`"),
             Self::Alias(name, alias) => write!(f, "alias `{alias}` of model `{name}`"),
+            Self::Trace(id) => write!(f, "trace {id}"),
+            Self::TraceTag(id, key) => write!(f, "tag `{key}` of trace {id}"),
+            Self::Assessment(trace, id) => write!(f, "assessment {id} of trace {trace}"),
         }
     }
 }
@@ -92,6 +104,9 @@ pub enum Refusal {
     /// It is deleted; restoring it would help.
     #[error("{0} is deleted")]
     Deleted(Subject),
+    /// It is deleted, and what was asked would change it.
+    #[error("{0} is deleted and cannot be changed")]
+    Frozen(Subject),
     /// It is not deleted.
     #[error("{0} is not deleted")]
     NotDeleted(Subject),

@@ -2,11 +2,11 @@
 
 use windlass_kinds::{
     AttemptId, ExperimentId, Micros, Name, RunId,
-    filter::{Attribute, Field, Search},
+    filter::{Attribute, Page, Search},
     record::{Actor, AttemptState, LedgerKind, Run, RunData, RunStatus},
 };
 
-use super::{Columns, Query, Refusal, Subject, experiment_number};
+use super::{Columns, Find, Holds, Keyed, Refusal, Subject, experiment_number};
 use crate::{
     StoreError, Tx,
     tx::{Row, args},
@@ -240,7 +240,8 @@ impl Tx {
     ) -> Result<(), StoreError> {
         let run = self.run_find(project, id).await?;
         if !run.deleted {
-            self.execute("UPDATE tracking_run SET deleted = 1 WHERE id = $1", args![id.as_str()]).await?;
+            self.execute("UPDATE tracking_run SET deleted = 1, deleted_at = $2 WHERE id = $1", args![id.as_str(), now])
+                .await?;
             let subject = format!("run {id}");
             self.ledger_append(project, actor, LedgerKind::Deletion, &subject, &("deleted", &run.name), now).await?;
         }
@@ -271,42 +272,51 @@ impl Tx {
         experiments: &[ExperimentId],
         search: &Search,
     ) -> Result<Vec<(Run, RunData)>, StoreError> {
+        Ok(self.runs_page(project, experiments, search).await?.items)
+    }
+
+    /// As [`Tx::runs_search`], with the place at which the next page begins.
+    pub async fn runs_page(
+        &mut self,
+        project: &Name,
+        experiments: &[ExperimentId],
+        search: &Search,
+    ) -> Result<Page<(Run, RunData)>, StoreError> {
         let numbers: Vec<i64> = experiments.iter().filter_map(|id| id.as_str().parse().ok()).collect();
-        let mut query =
-            Query::new(self.is_postgres(), &format!("SELECT {COLUMNS} FROM tracking_run r WHERE r.project = "));
-        query.arg(project);
-        query.text(" AND r.experiment IN ");
-        query.list(numbers);
-        query.lifecycle(" AND r.deleted = ", search.lifecycle);
-        for comparison in &search.filter {
-            query.condition(&FIELDS, comparison)?;
-        }
-        query.order(&FIELDS, &search.order, "r.start_ms DESC, r.id")?;
-        query.page(search);
-        let rows = query.rows(self).await?;
-        let runs = rows.iter().map(|row| Ok(run_of(row)?.0)).collect::<Result<Vec<Run>, StoreError>>()?;
+        let found = FIND
+            .rows(self, search, |query| {
+                query.text("r.project = ");
+                query.arg(project.to_string());
+                query.text(" AND r.experiment IN ");
+                query.list(numbers);
+                query.lifecycle(" AND r.deleted = ", search.lifecycle);
+            })
+            .await?;
+        let runs = found.items.iter().map(|row| Ok(run_of(row)?.0)).collect::<Result<Vec<Run>, StoreError>>()?;
         let ids: Vec<&RunId> = runs.iter().map(|run| &run.id).collect();
         let data = self.run_data_of(&ids).await?;
-        Ok(runs.into_iter().zip(data).collect())
+        Ok(Page { items: runs.into_iter().zip(data).collect(), next: found.next })
     }
 }
 
-const FIELDS: Columns = Columns {
-    attribute: |attribute| match attribute {
-        Attribute::Id => Some("r.id"),
-        Attribute::Name => Some("r.name"),
-        Attribute::Status => Some("r.status"),
-        Attribute::User => Some("r.actor_name"),
-        Attribute::Created => Some("r.start_ms"),
-        Attribute::Ended => Some("r.end_ms"),
-        Attribute::ArtifactPath => Some("(r.experiment || '/' || r.id || '/artifacts')"),
-        Attribute::Updated | Attribute::ModelType | Attribute::Run | Attribute::Source | Attribute::Version => None,
+const FIND: Find<'static> = Find {
+    columns: COLUMNS,
+    table: "tracking_run r",
+    fields: &Columns {
+        attributes: &[
+            (Attribute::Id, "r.id", Holds::Id),
+            (Attribute::Name, "r.name", Holds::Text),
+            (Attribute::Status, "r.status", Holds::Text),
+            (Attribute::User, "r.actor_name", Holds::Text),
+            (Attribute::Created, "r.start_ms", Holds::Integer),
+            (Attribute::Ended, "r.end_ms", Holds::IntegerOrNothing),
+            (Attribute::ArtifactPath, "(r.experiment || '/' || r.id || '/artifacts')", Holds::Text),
+        ],
+        metrics: Some(Keyed { table: "metric_latest", on: &[("run", "r.id")], one: true }),
+        params: Some(Keyed { table: "run_param", on: &[("run", "r.id")], one: true }),
+        tags: Some(Keyed { table: "run_tag", on: &[("run", "r.id")], one: true }),
+        metadata: None,
+        datasets: Some("FROM run_dataset x WHERE x.run = r.id"),
+        last: &[("r.start_ms", Holds::Integer, false), ("r.id", Holds::Id, true)],
     },
-    keyed: |field| match field {
-        Field::Metric(_) => Some("FROM metric_latest x WHERE x.run = r.id AND x.key = "),
-        Field::Param(_) => Some("FROM run_param x WHERE x.run = r.id AND x.key = "),
-        Field::Tag(_) => Some("FROM run_tag x WHERE x.run = r.id AND x.key = "),
-        Field::Attribute(_) | Field::Dataset(_) => None,
-    },
-    dataset: Some("FROM run_dataset x WHERE x.run = r.id"),
 };
