@@ -11,6 +11,7 @@ mod fresh;
 mod licences;
 mod machine;
 mod metadata;
+mod pictures;
 mod setup;
 mod shell;
 mod test;
@@ -31,7 +32,8 @@ usage: cargo xtask TASK
   bench [start|steps|tracking|drift|serving]
                           measure, beside the peer where there is one
   arrows                  check which crates use which
-  licences                check the licences of everything that is linked in";
+  licences                check the licences of everything that is linked in
+  pictures                take the pictures of tracking in the README anew";
 
 fn main() -> ExitCode {
     match task(&std::env::args().skip(1).collect::<Vec<_>>()) {
@@ -52,6 +54,7 @@ fn task(arguments: &[String]) -> Result<()> {
         ["bench", what @ ..] => bench::run(what),
         ["arrows"] => arrows::run(),
         ["licences"] => licences::run(),
+        ["pictures"] => pictures::run(),
         [] | ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             Ok(())
