@@ -154,6 +154,10 @@ pub(crate) struct Inner {
     pub(crate) wake: Notify,
     /// Wakes the dispatching task to read the outbox.
     pub(crate) dispatch: Notify,
+    /// Who carries deliveries to webhooks; set once, before anything moves.
+    pub(crate) courier: OnceLock<Arc<dyn crate::Courier>>,
+    /// Wakes the task that tells webhooks.
+    pub(crate) deliver: Notify,
     /// Actions that are being carried out.
     pub(crate) outgoing: Outgoing,
     pub(crate) changes: broadcast::Sender<Change>,
@@ -228,6 +232,8 @@ impl Control {
             known_rows: KnownRows::default(),
             wake: Notify::new(),
             dispatch: Notify::new(),
+            courier: OnceLock::new(),
+            deliver: Notify::new(),
             outgoing: Outgoing::default(),
             changes: broadcast::channel(4096).0,
             activity: AtomicU64::new(1),
@@ -314,6 +320,7 @@ impl Control {
         let _dispatcher = EndsWithUs::spawn(crate::dispatch::run(self.clone(), handed));
         let _letting_go = EndsWithUs::spawn(crate::upkeep::run(self.clone()));
         let _asking = EndsWithUs::spawn(crate::monitoring::prometheus::run(self.clone()));
+        let _telling = EndsWithUs::spawn(crate::webhooks::run(self.clone()));
         self.inner.dispatch.notify_one();
         let _open = self.inner.ends.open();
         let mut trouble = Duration::from_millis(200);
@@ -363,6 +370,7 @@ impl Control {
     /// Stops deciding, ends all attempts (TERM, then KILL after `grace`) and keeps their ends in the inbox, where the
     /// next start finds them. An end that the inbox does not take in time is found where it lies instead.
     pub async fn stop(&self, grace: Duration) {
+        self.deliveries_out().await;
         self.inner.stopping.store(true, Ordering::SeqCst);
         self.inner.ends.close();
         self.inner.wake.notify_one();

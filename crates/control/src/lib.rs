@@ -35,6 +35,7 @@ mod unless;
 mod upkeep;
 mod versions;
 mod watch;
+mod webhooks;
 mod why;
 
 pub use clock::{Clock, SystemClock};
@@ -50,6 +51,7 @@ pub use monitoring::LabelsTaken;
 pub use objects::{Wanted, users_of};
 pub use requests::state_word;
 pub use story::StoryEvent;
+pub use webhooks::{Courier, Delivered};
 pub use why::Why;
 
 /// Returns an error with its causes, in one line.

@@ -83,6 +83,7 @@ impl Control {
                     description: String::new(),
                     tags: BTreeMap::new(),
                     run_link: String::new(),
+                    stage: Default::default(),
                     created_at: commit.now,
                     updated_at: commit.now,
                 },

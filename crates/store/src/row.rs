@@ -42,6 +42,11 @@ impl Row {
         column!(self, Option<String>, index)
     }
 
+    /// Returns bytes that may be absent.
+    pub(crate) fn opt_bytes(&self, index: usize) -> Result<Option<Vec<u8>>, StoreError> {
+        column!(self, Option<Vec<u8>>, index)
+    }
+
     /// Returns an integer.
     pub(crate) fn int(&self, index: usize) -> Result<i64, StoreError> {
         column!(self, i64, index)

@@ -93,6 +93,7 @@ mod tests {
             description: String::new(),
             tags: tag.map(|tag| (EVALUATION_TAG.to_owned(), tag.to_owned())).into_iter().collect::<BTreeMap<_, _>>(),
             run_link: String::new(),
+            stage: Default::default(),
             created_at: Micros::default(),
             updated_at: Micros::default(),
         }

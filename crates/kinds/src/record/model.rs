@@ -52,10 +52,34 @@ pub struct ModelVersion {
     pub tags: BTreeMap<String, String>,
     /// A link, as MLflow keeps it.
     pub run_link: String,
+    /// Its stage, from before there were aliases.
+    #[serde(default, skip_serializing_if = "VersionStage::is_none")]
+    pub stage: VersionStage,
     /// When it was made.
     pub created_at: Micros,
     /// When it last changed.
     pub updated_at: Micros,
+}
+
+/// How far a version has come, for clients from before there were aliases. Nothing here acts on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+pub enum VersionStage {
+    /// Nobody said.
+    #[default]
+    None,
+    /// Being tried.
+    Staging,
+    /// In use.
+    Production,
+    /// No longer in use.
+    Archived,
+}
+
+impl VersionStage {
+    /// Returns whether nobody said.
+    pub fn is_none(&self) -> bool {
+        *self == Self::None
+    }
 }
 
 /// What makes a version provisional. A retry of the step takes over the version of the same ordinal instead of adding

@@ -79,6 +79,7 @@ async fn write_tracking(tx: &mut Tx) -> Result<(), StoreError> {
                 description: String::new(),
                 tags: BTreeMap::new(),
                 run_link: String::new(),
+                stage: Default::default(),
                 created_at: NOW,
                 updated_at: NOW,
             };

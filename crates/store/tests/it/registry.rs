@@ -26,6 +26,7 @@ fn version(model: &str, source: &str, pending: Option<u32>) -> ModelVersion {
         description: String::new(),
         tags: BTreeMap::from([("k".to_owned(), source.to_owned())]),
         run_link: String::new(),
+        stage: Default::default(),
         created_at: NOW,
         updated_at: NOW,
     }

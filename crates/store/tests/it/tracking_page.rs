@@ -110,7 +110,8 @@ store_tests! {
                 let version = ModelVersion {
                     project: project.clone(), model: "m".to_owned(), version: 0, run: Some(RunId::new("p")),
                     source: "s".to_owned(), logged_model: None, manifest: None, size: 0, pending: None,
-                    description: String::new(), tags: Default::default(), run_link: String::new(), created_at: NOW,
+                    description: String::new(), tags: Default::default(), run_link: String::new(),
+                    stage: Default::default(), created_at: NOW,
                     updated_at: NOW,
                 };
                 tx.model_version_register(&version).await?;
