@@ -2,9 +2,11 @@
 //!
 //! A shortened copy of the example runs once undisturbed; then again and again, with `kill -9` for the server, for a
 //! shim, for a step, for a model server, or for all at once, until enough were killed. Each time the canonical export must be the same.
-//! All rounds lie in the same folder, one after the other, so that not even a path differs.
+//! All rounds lie in the same folder, one after the other, so that not even a path differs. With `writers` the server alone
+//! is killed, under clients that write.
 
 mod prey;
+mod writers;
 
 use std::{
     fs,
@@ -26,6 +28,9 @@ const ROUND_MAX: Duration = Duration::from_secs(1800);
 
 /// Runs the crash test.
 pub(crate) fn run(options: &[&str]) -> Result<()> {
+    if let ["writers", options @ ..] = options {
+        return writers::run(options);
+    }
     let (kills, seed) = parse(options)?;
     let binary = binary()?;
     let folder = shell::root().join("target/crash");

@@ -29,6 +29,8 @@ usage: cargo xtask TASK
   fresh [TASK]            try the README's commands (or only `up` or `test`) in a fresh Debian; wants root
   crash [--kills N] [--seed S]
                           kill -9 at random moments; the state must end as if nothing had happened
+  crash writers [--kills N] [--database sqlite|postgres] [--seed S]
+                          kill -9 under eight writing clients; what they were told must be there, once
   bench [start|steps|tracking|drift|serving]
                           measure, beside the peer where there is one
   arrows                  check which crates use which
