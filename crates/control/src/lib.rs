@@ -9,6 +9,7 @@
 
 mod active;
 mod clock;
+mod collect;
 mod commit;
 mod core;
 mod deployer;
@@ -39,6 +40,7 @@ mod webhooks;
 mod why;
 
 pub use clock::{Clock, SystemClock};
+pub use collect::CollectRequest;
 pub use core::{Change, Control, EndChannel, Settings};
 pub use deployer::{Deployer, Deployment, ProbeAnswer, ProbeFailure, ProbeRequest, ServerCondition};
 pub use endpoints::EndpointView;

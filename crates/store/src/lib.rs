@@ -5,6 +5,7 @@
 //! function per question; SQL never leaves this crate. It does not know HTTP, executors, clocks or what a record means.
 
 mod access;
+mod collect;
 mod content;
 mod counts;
 mod datasets;
@@ -32,6 +33,7 @@ mod tx;
 mod verdicts;
 mod webhooks;
 
+pub use collect::{Deleted, Erasure, UPLOAD};
 pub use counts::{StateCount, WindowCount};
 pub use db::{Store, StoreUrl, StoreUrlError};
 pub use error::StoreError;
@@ -43,5 +45,6 @@ pub use registry::{PackedVersion, VersionFact};
 pub use traces::{SpanBatch, TraceLink, TraceRange};
 pub use tracking::{
     ExperimentChange, LoggedModelChange, ParamChange, Refusal, RunChange, RunLog, Subject as RefusalSubject,
+    artifact_holder,
 };
 pub use tx::Tx;

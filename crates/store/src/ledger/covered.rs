@@ -110,9 +110,14 @@ pub(super) const COVERED: &[Covered] = &[
     },
 ];
 
+/// Stands for the table of whatever was freed for good.
+pub(super) const ERASED_TABLE: &str = "erased";
+
 /// What the newest entries of some kinds about a subject are looked up under: a table, and the kinds.
 pub(super) const LOOKED_UP: &[(&str, &[LedgerKind])] = &[
     ("tracking_run", &[LedgerKind::RunSeal]),
+    // What was deleted, and some time later freed for good.
+    (ERASED_TABLE, &[LedgerKind::Deletion]),
     ("model_version", &[LedgerKind::ModelVersion, LedgerKind::Deletion]),
     ("model_alias", &[LedgerKind::Alias]),
     // A model's name: made, renamed away, deleted with all its versions.

@@ -20,7 +20,7 @@ fn artifact_of(row: &Row) -> Result<Artifact, StoreError> {
 }
 
 /// Returns what refers to the content of the artifact at `path`.
-fn holder(path: &str) -> String {
+pub fn holder(path: &str) -> String {
     format!("artifact/{path}")
 }
 

@@ -1,5 +1,6 @@
 //! The store from outside: each test runs on SQLite and on PostgreSQL unless it is about one of them.
 
+mod collect;
 mod counts;
 mod durability;
 mod endpoints;

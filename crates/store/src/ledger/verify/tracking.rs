@@ -11,11 +11,13 @@ use windlass_kinds::{
 };
 
 use super::{
+    super::covered::ERASED_TABLE,
     VerifyReport,
     rows::{Key, Newest, Rows},
 };
 use crate::{
     Store, StoreError, VersionFact,
+    collect::ERASED,
     encode::canonical_json,
     tx::{Row, args},
 };
@@ -58,7 +60,9 @@ async fn check_runs(store: &Store, rows: &Rows, report: &mut VerifyReport) -> Re
             .await?;
         report.records += 1;
         let Some(found) = found else {
-            report.damage(name, "it was sealed and is missing");
+            if !was_erased(store, rows, project, subject, newest).await? {
+                report.damage(name, "it was sealed and is missing");
+            }
             continue;
         };
         let recorded = body(store, newest).await?.and_then(|text| serde_json::from_str::<RunSeal>(&text).ok());
@@ -78,6 +82,20 @@ async fn check_runs(store: &Store, rows: &Rows, report: &mut VerifyReport) -> Re
         }
     }
     Ok(())
+}
+
+/// Returns whether the ledger says that a run was freed for good after it was sealed.
+async fn was_erased(
+    store: &Store,
+    rows: &Rows,
+    project: &str,
+    subject: &str,
+    seal: Newest,
+) -> Result<bool, StoreError> {
+    let key = (ERASED_TABLE, project.to_owned(), subject.to_owned());
+    let Some(entry) = rows.newest.get(&key).filter(|entry| entry.place > seal.place) else { return Ok(false) };
+    let recorded = body(store, *entry).await?.and_then(|text| serde_json::from_str::<(String, Value)>(&text).ok());
+    Ok(recorded.is_some_and(|(word, _)| word == ERASED))
 }
 
 async fn check_versions(store: &Store, rows: &Rows, report: &mut VerifyReport) -> Result<(), StoreError> {
