@@ -106,6 +106,11 @@ impl IntoResponse for Error {
 
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
+    /// Returns status and message, for a door that speaks otherwise.
+    pub(crate) fn parts(self) -> (StatusCode, String) {
+        (self.status, self.message)
+    }
+
         match error {
             StoreError::Refused(refusal) => (*refusal).into(),
             StoreError::NotFound { what } => Self::not_found(format!("{what} not found")),

@@ -17,6 +17,7 @@ mod logging;
 mod model_source;
 mod model_versions;
 mod names;
+mod moved;
 mod other;
 mod page;
 mod registered_models;
@@ -36,6 +37,7 @@ pub(crate) use show::run_root;
 
 use crate::{AppState, error::ApiError};
 
+pub(crate) use moved::{is_artifact_path, packed};
 /// The version of MLflow whose behaviour is followed; clients ask for it.
 pub(crate) const VERSION: &str = "3.17.2";
 

@@ -2,6 +2,7 @@
 
 mod content;
 mod endpoints;
+mod import;
 mod labels;
 mod ledger;
 mod models;
@@ -59,6 +60,14 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/api/v1/models/{name}/story", get(verdicts::story))
         .route("/api/v1/monitors/{name}", get(monitors::read))
         .route("/api/v1/blobs/{digest}", put(content::upload).head(content::exists).get(content::download))
+        .route("/api/v1/import/known", post(import::known))
+        .route("/api/v1/import/known-versions/{model}", get(import::known_versions))
+        .route("/api/v1/import/experiment", post(import::experiment))
+        .route("/api/v1/import/run", post(import::run))
+        .route("/api/v1/import/logged-model", post(import::logged_model))
+        .route("/api/v1/import/model", post(import::model))
+        .route("/api/v1/import/version", post(import::version))
+        .route("/api/v1/import/done", post(import::done))
         .route("/api/v1/ledger", get(ledger::list))
         .route("/api/v1/export", get(ledger::export))
         .route("/api/v1/tokens", get(tokens::list).post(tokens::create))
