@@ -162,6 +162,12 @@ pub(crate) enum Command {
         after_help = "Examples:\n  windlass token create alice --role contributor --project default --expires 720h\n  windlass token list\n  windlass token revoke alice"
     )]
     Token(TokenCommand),
+    /// Move in from another tracking system
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  windlass import mlflow --from http://mlflow.example:5000\n  windlass import mlflow --from sqlite:///mlflow.db --artifacts ./mlartifacts --dry-run"
+    )]
+    Import(ImportCommand),
     /// Print the state with ids mapped to names and times left out
     #[command(after_help = "Example:\n  windlass export --canonical > state.json")]
     Export(ExportArgs),
@@ -582,3 +588,49 @@ mod tests {
         check(&super::Cli::command());
     }
 }
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImportCommand {
+    /// Bring over what an MLflow server or its database has; begun again, it goes on where it was
+    #[command(
+        after_help = "Examples:\n  windlass import mlflow --from http://mlflow.example:5000\n  windlass import mlflow --from sqlite:///mlflow.db --artifacts ./mlartifacts\n  WINDLASS_IMPORT_FROM=postgresql://mlflow:SECRET@db/mlflow windlass import mlflow --artifacts /mnt/mlartifacts --dry-run"
+    )]
+    Mlflow(ImportMlflowArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportMlflowArgs {
+    /// The server (http://…, https://…) or its database (sqlite:///…, postgresql://…). May carry a database's password:
+    /// prefer the variable
+    #[arg(long, env = "WINDLASS_IMPORT_FROM", value_name = "URL", hide_env_values = true)]
+    pub(crate) from: String,
+    /// The folder of its artifacts, or a copy; without it, files come through the server, or not at all from a database
+    #[arg(long, value_name = "DIR")]
+    pub(crate) artifacts: Option<PathBuf>,
+    /// What to do where the name of an experiment or model is taken by something that did not come from there
+    #[arg(long, value_enum, default_value = "skip")]
+    pub(crate) on_conflict: OnConflictArg,
+    /// Only say what would be brought over
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// A bearer token for the server; prefer the variable
+    #[arg(long, env = "WINDLASS_IMPORT_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub(crate) from_token: Option<String>,
+    /// The user at the server
+    #[arg(long, env = "WINDLASS_IMPORT_USERNAME", value_name = "NAME", hide_env_values = true)]
+    pub(crate) from_username: Option<String>,
+    /// The user's password; prefer the variable
+    #[arg(long, env = "WINDLASS_IMPORT_PASSWORD", value_name = "PASSWORD", hide_env_values = true)]
+    pub(crate) from_password: Option<String>,
+}
+
+/// What to do where a name is taken, as the command line writes it.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum OnConflictArg {
+    /// Leave it out, with all that belongs to it, and list it
+    Skip,
+    /// Bring it over under another name
+    Rename,
+    /// Stop
+    Fail,
+}
+

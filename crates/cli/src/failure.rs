@@ -43,6 +43,11 @@ impl Failure {
         &self.findings
     }
 
+    /// Returns whether it says what would help.
+    pub(crate) fn has_hint(&self) -> bool {
+        self.hint.is_some()
+    }
+
     /// Adds what would help.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

@@ -7,6 +7,7 @@ pub(crate) mod endpoints;
 pub(crate) mod export;
 pub(crate) mod get;
 pub(crate) mod init;
+pub(crate) mod import;
 pub(crate) mod labels;
 pub(crate) mod ledger;
 pub(crate) mod logs;
