@@ -1,212 +1,226 @@
 //! MLflow's filter language, parsed into comparisons.
 //!
 //! `metrics.loss < 0.5 AND params."learning rate" = '0.1' AND tags.stage LIKE 'prod%'`: comparisons joined by AND, a key
-//! after an entity's name, quoted by backticks or double quotes where it is no word. A key alone is an attribute.
+//! behind the name of what it is of, in backticks or double quotes where it is no word. A key alone is an attribute.
+//!
+//! MLflow reads filters with a parser for all of SQL; what that one accepts is accepted here, what it refuses is refused
+//! in the same words, with the place at the end. Four steps: [`lexer`] cuts the text, [`pieces`] puts keys, values and
+//! comparisons together, [`fields`] and [`values`] understand them, [`judge`] knows which comparators fit.
 
 mod fields;
+mod judge;
 mod lexer;
+mod lists;
+mod order;
+mod pieces;
+mod values;
 
-pub(super) use fields::Entity;
-use lexer::{Token, tokens};
-use windlass_kinds::filter::{Comparison, Field, Filter, Operator, Order, Value};
+pub(crate) use fields::Entity;
+pub(super) use order::{logged_model_column, order};
+use windlass_kinds::filter::{Comparison, Filter, Value};
 
-use self::fields::{Kind, field};
-use super::error::{Error, Result};
+use self::{
+    fields::{Key, Of, Use},
+    judge::Case,
+    pieces::{Compared, PieceKind},
+};
+use super::error::Error;
 
-/// The longest filter that is read, in bytes.
-const FILTER_MAX: usize = 64 * 1024;
-/// The most comparisons of one filter.
-const COMPARISONS_MAX: usize = 100;
+/// The longest filter that is read, in bytes. A list of a thousand ids has some 36 KB.
+const FILTER_MAX: usize = 512 * 1024;
+/// The most comparisons of one filter. Databases nest conditions by their number; SQLite goes to 1,000.
+const COMPARISONS_MAX: usize = 500;
+/// How much of a text a message quotes, in characters.
+const QUOTED_MAX: usize = 300;
+
+/// What is wrong with a filter, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message} (at character {character})")]
+pub(crate) struct FilterError {
+    message: String,
+    /// Where in the text the mistake is, counted in characters from 1.
+    pub(crate) character: usize,
+}
+
+impl From<FilterError> for Error {
+    fn from(error: FilterError) -> Self {
+        Self::invalid(error.to_string())
+    }
+}
+
+/// As [`FilterError`], with the place in bytes.
+#[derive(Debug)]
+struct Fault {
+    message: String,
+    at: usize,
+}
+
+impl Fault {
+    fn new(message: impl Into<String>, at: usize) -> Self {
+        Self { message: message.into(), at }
+    }
+
+    /// Counts the place in characters.
+    fn within(self, text: &str) -> FilterError {
+        let character = text.char_indices().take_while(|(place, _)| *place < self.at).count() + 1;
+        FilterError { message: self.message, character }
+    }
+}
 
 /// Parses a filter over records of one kind; an empty one finds everything.
-pub(super) fn parse(entity: Entity, text: &str) -> Result<Filter> {
+pub(crate) fn parse(entity: Entity, text: &str) -> Result<Filter, FilterError> {
+    understood(entity, text).map_err(|fault| fault.within(text))
+}
+
+fn understood(entity: Entity, text: &str) -> Result<Filter, Fault> {
+    if text.is_empty() {
+        return Ok(Filter::new());
+    }
     if text.len() > FILTER_MAX {
-        return Err(Error::invalid(format!("The filter has more than {FILTER_MAX} bytes.")));
+        let message = format!(
+            "Error on parsing filter '{}': it has more than {FILTER_MAX} bytes",
+            short(text)
+        );
+        return Err(Fault::new(message, 0));
     }
-    let tokens = tokens(text)?;
-    let mut rest = tokens.as_slice();
-    let mut filter = Filter::new();
-    while !rest.is_empty() {
-        let comparison;
-        (comparison, rest) = one(entity, text, rest)?;
-        filter.push(comparison);
-        match rest {
-            [] => {}
-            [Token::Word(word), after @ ..] if word.eq_ignore_ascii_case("and") && !after.is_empty() => rest = after,
-            [token, ..] => {
-                return Err(Error::invalid(format!("Invalid clause(s) in filter string: '{}'", token.text())));
-            }
-        }
+    let mut compared = Vec::new();
+    for (compared_now, at) in comparisons(entity, text)? {
+        compared.push((one(entity, text, &compared_now)?, compared_now, at));
     }
-    if filter.len() > COMPARISONS_MAX {
-        return Err(Error::invalid(format!("The filter has more than {COMPARISONS_MAX} comparisons.")));
+    if let Some((_, _, at)) = compared.get(COMPARISONS_MAX) {
+        let message = format!(
+            "Error on parsing filter '{}': it has more than {COMPARISONS_MAX} comparisons",
+            short(text)
+        );
+        return Err(Fault::new(message, *at));
     }
-    Ok(filter)
+    compared
+        .into_iter()
+        .map(|((key, value), Compared { comparator, .. }, at)| {
+            let name = key.name.clone();
+            let (field, of) = fields::field(entity, key);
+            let case = Case { entity, of, name: &name, comparator: &comparator, at };
+            let (operator, value) = judge::judge(&case, value)?;
+            Ok(Comparison { field, operator, value })
+        })
+        .collect()
 }
 
-fn one<'t>(entity: Entity, text: &str, tokens: &'t [Token]) -> Result<(Comparison, &'t [Token])> {
-    let clauses = || {
-        let shown: Vec<String> = tokens.iter().take(3).map(|token| format!("'{}'", token.text())).collect();
+/// Returns the comparisons of a filter with the places where they begin; refuses everything else but AND between them.
+fn comparisons(entity: Entity, text: &str) -> Result<Vec<(Compared, usize)>, Fault> {
+    let tokens = lexer::tokens(text);
+    let blank = |token: &lexer::Token| token.kind == lexer::Kind::Space;
+    if tokens.iter().all(blank) {
+        let message = match entity {
+            Entity::LoggedModel => {
+                format!("Invalid filter string: {}. Expected a single SQL expression.", repr(text))
+            }
+            _ => format!("Invalid filter '{text}'. Could not be parsed."),
+        };
+        return Err(Fault::new(message, 0));
+    }
+    let end = tokens.iter().position(|token| token.kind == lexer::Kind::End);
+    if let Some(end) = end
+        && let Some(next) = tokens[end + 1..].iter().find(|token| !blank(token))
+    {
+        let message = match entity {
+            Entity::LoggedModel => {
+                format!("Invalid filter string: {}. Expected a single SQL expression.", repr(text))
+            }
+            _ => format!(
+                "Search filter contained multiple expression {}. Provide AND-ed expression list.",
+                repr(text)
+            ),
+        };
+        return Err(Fault::new(message, next.at.start));
+    }
+    let mut found = Vec::new();
+    let mut wrong = Vec::new();
+    for piece in pieces::joined(text, pieces::pieces(text, &tokens)) {
+        let and = piece.is(text, "and");
+        match piece.kind {
+            PieceKind::Comparison(compared) => found.push((*compared, piece.at.start)),
+            _ if and => {}
+            _ => wrong.push(piece.at),
+        }
+    }
+    let Some(first) = wrong.first() else { return Ok(found) };
+    let at = first.start;
+    let quoted = |quote: &str| {
+        let shown: Vec<String> = wrong.iter().map(|at| format!("{quote}{}{quote}", &text[at.clone()])).collect();
+        short(&shown.join(", "))
+    };
+    Err(Fault::new(
         match entity {
-            Entity::LoggedModel => Error::invalid(format!(
-                "Invalid filter string: '{text}'. Expected a list of comparisons separated by 'AND' (e.g. 'metrics.loss \
-                 > 0.1 AND params.lr = 0.01')."
-            )),
-            Entity::Run | Entity::Experiment | Entity::Model | Entity::Version => {
-                Error::invalid(format!("Invalid clause(s) in filter string: {}", shown.join(", ")))
+            Entity::LoggedModel => format!(
+                "Invalid filter string: {}. Expected a list of comparisons separated by 'AND' (e.g. 'metrics.loss > 0.1 \
+                 AND params.lr = 0.01').",
+                repr(text)
+            ),
+            Entity::Run | Entity::Trace => format!("Invalid clause(s) in filter string: {}", quoted("'")),
+            Entity::Experiment | Entity::Model | Entity::Version | Entity::EvaluationDataset => {
+                format!("Invalid clause(s) in filter string: {}", quoted(""))
             }
-        }
-    };
-    let [Token::Word(key), rest @ ..] = tokens else { return Err(clauses()) };
-    let (operator, rest) = operator(rest).ok_or_else(clauses)?;
-    if rest.is_empty() && !matches!(operator, Operator::IsNull | Operator::IsNotNull) {
-        return Err(clauses());
-    }
-    let (field, kind) = field(entity, key)?;
-    comparable(kind, operator)?;
-    let (value, rest) = value(kind, operator, rest, clauses)?;
-    Ok((Comparison { field, operator, value }, rest))
+        },
+        at,
+    ))
 }
 
-fn operator(tokens: &[Token]) -> Option<(Operator, &[Token])> {
-    let word = |token: &Token, word: &str| matches!(token, Token::Word(text) if text.eq_ignore_ascii_case(word));
-    let found = match tokens {
-        [Token::Sign(sign), rest @ ..] => {
-            let operator = match sign.as_str() {
-                "=" | "==" => Operator::Equal,
-                "!=" | "<>" => Operator::NotEqual,
-                "<" => Operator::Less,
-                "<=" => Operator::LessOrEqual,
-                ">" => Operator::Greater,
-                ">=" => Operator::GreaterOrEqual,
-                _ => return None,
-            };
-            (operator, rest)
-        }
-        [first, rest @ ..] if word(first, "like") => (Operator::Like, rest),
-        [first, rest @ ..] if word(first, "ilike") => (Operator::ILike, rest),
-        [first, second, rest @ ..] if word(first, "not") && word(second, "in") => (Operator::NotIn, rest),
-        [first, rest @ ..] if word(first, "in") => (Operator::In, rest),
-        [first, second, third, rest @ ..] if word(first, "is") && word(second, "not") && word(third, "null") => {
-            (Operator::IsNotNull, rest)
-        }
-        [first, second, rest @ ..] if word(first, "is") && word(second, "null") => (Operator::IsNull, rest),
-        _ => return None,
+/// Understands the key and the value of a comparison.
+fn one(entity: Entity, text: &str, compared: &Compared) -> Result<(Key, Value), Fault> {
+    let Compared { left, comparator, right } = compared;
+    let at = left.at.start;
+    let shown = &text[left.at.clone()];
+    if left.kind != PieceKind::Key && entity != Entity::LoggedModel {
+        return Err(Fault::new(format!("Invalid comparison clause. Expected 'Identifier' found '{shown}'"), at));
+    }
+    if right.is_none() && entity == Entity::LoggedModel {
+        let message = format!("Invalid comparison: {shown}{comparator}. Expected a comparison with 3 tokens.");
+        return Err(Fault::new(message, at));
+    }
+    let key = fields::key(entity, shown, at, Use::Filter)?;
+    let Some(right) = right else {
+        let message = match (entity, key.of) {
+            (Entity::Experiment, Of::Attribute(..)) => {
+                format!("IS NULL / IS NOT NULL is only supported for tags, not for attribute '{}'", key.name)
+            }
+            (Entity::Run | Entity::EvaluationDataset, Of::Attribute(..) | Of::Metric | Of::Dataset) => format!(
+                "IS NULL / IS NOT NULL is only supported for tags and params, not for '{}' '{}'",
+                key.of.word(),
+                key.name
+            ),
+            _ => return Ok((key, Value::None)),
+        };
+        return Err(Fault::new(message, at));
     };
-    Some(found)
+    let value = values::value(entity, &key, text, right)?;
+    Ok((key, value))
 }
 
-/// Refuses operators that make no sense for a kind of field.
-fn comparable(kind: Kind, operator: Operator) -> Result<()> {
-    use Operator::{
-        Equal, Greater, GreaterOrEqual, ILike, In, IsNotNull, IsNull, Less, LessOrEqual, Like, NotEqual, NotIn,
-    };
-    let (fits, allowed) = match kind {
-        Kind::Number => (
-            matches!(operator, Equal | NotEqual | Less | LessOrEqual | Greater | GreaterOrEqual),
-            "'=', '!=', '<', '<=', '>', '>='",
-        ),
-        Kind::Keyed(_) => (
-            matches!(operator, Equal | NotEqual | Like | ILike | IsNull | IsNotNull),
-            "'=', '!=', 'LIKE', 'ILIKE', 'IS NULL', 'IS NOT NULL'",
-        ),
-        Kind::Text => (
-            matches!(operator, Equal | NotEqual | Like | ILike | In | NotIn),
-            "'=', '!=', 'LIKE', 'ILIKE', 'IN', 'NOT IN'",
-        ),
-    };
-    if fits {
-        return Ok(());
-    }
-    let shown = match operator {
-        Equal => "=",
-        NotEqual => "!=",
-        Less => "<",
-        LessOrEqual => "<=",
-        Greater => ">",
-        GreaterOrEqual => ">=",
-        Like => "LIKE",
-        ILike => "ILIKE",
-        In => "IN",
-        NotIn => "NOT IN",
-        IsNull => "IS NULL",
-        IsNotNull => "IS NOT NULL",
-    };
-    Err(Error::invalid(format!("Invalid comparator '{shown}' not one of '{{{allowed}}}'")))
-}
-
-fn value(kind: Kind, operator: Operator, tokens: &[Token], clauses: impl Fn() -> Error) -> Result<(Value, &[Token])> {
-    match operator {
-        Operator::IsNull | Operator::IsNotNull => return Ok((Value::None, tokens)),
-        Operator::In | Operator::NotIn => return list(tokens, clauses),
-        Operator::Equal
-        | Operator::NotEqual
-        | Operator::Less
-        | Operator::LessOrEqual
-        | Operator::Greater
-        | Operator::GreaterOrEqual
-        | Operator::Like
-        | Operator::ILike => {}
-    }
-    let [token, rest @ ..] = tokens else { return Err(clauses()) };
-    let value = match (kind, token) {
-        (Kind::Number, Token::Number(text)) => {
-            Value::Number(text.parse().map_err(|_| Error::invalid(format!("'{text}' is not a number")))?)
-        }
-        (Kind::Number, token) => {
-            return Err(Error::invalid(format!("Expected numeric value type for metric. Found {}", token.shown())));
-        }
-        (Kind::Text | Kind::Keyed(_), Token::Text(text)) => Value::Text(text.clone()),
-        (Kind::Keyed(what), token) => {
-            return Err(Error::invalid(format!(
-                "Expected a quoted string value for {what} (e.g. 'my-value'). Got value {}",
-                token.shown()
-            )));
-        }
-        (Kind::Text, token) => {
-            return Err(Error::invalid(format!(
-                "Expected a quoted string value for attributes. Got value {}",
-                token.shown()
-            )));
-        }
-    };
-    Ok((value, rest))
-}
-
-fn list(tokens: &[Token], clauses: impl Fn() -> Error) -> Result<(Value, &[Token])> {
-    let [Token::Sign(open), inner @ ..] = tokens else { return Err(clauses()) };
-    let mut rest = inner;
-    if open != "(" {
-        return Err(clauses());
-    }
-    let mut items = Vec::new();
-    loop {
-        let [Token::Text(item), Token::Sign(next), after @ ..] = rest else { return Err(clauses()) };
-        items.push(item.clone());
-        rest = after;
-        match next.as_str() {
-            "," => {}
-            ")" => return Ok((Value::List(items), rest)),
-            _ => return Err(clauses()),
-        }
+/// Returns the beginning of a text that may be too long for a message.
+fn short(text: &str) -> String {
+    match text.char_indices().nth(QUOTED_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 
-/// Parses one clause of an order: a key, then ASC or DESC.
-pub(super) fn order(entity: Entity, text: &str) -> Result<Order> {
-    let invalid = || Error::invalid(format!("Invalid ordering key in order_by clause '{text}'."));
-    let tokens = tokens(text).map_err(|_| invalid())?;
-    let (key, ascending) = match tokens.as_slice() {
-        [Token::Word(key)] => (key, true),
-        [Token::Word(key), Token::Word(direction)] if direction.eq_ignore_ascii_case("asc") => (key, true),
-        [Token::Word(key), Token::Word(direction)] if direction.eq_ignore_ascii_case("desc") => (key, false),
-        _ => return Err(invalid()),
-    };
-    let (field, _) = field(entity, key)?;
-    if matches!(field, Field::Dataset(_)) {
-        return Err(invalid());
+/// Returns a text as Python writes it in a program.
+fn repr(text: &str) -> String {
+    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
+    let mut shown = String::from(quote);
+    for character in short(text).chars() {
+        match character {
+            '\\' => shown.push_str("\\\\"),
+            '\n' => shown.push_str("\\n"),
+            '\r' => shown.push_str("\\r"),
+            '\t' => shown.push_str("\\t"),
+            _ if character == quote => shown.extend(['\\', quote]),
+            _ => shown.push(character),
+        }
     }
-    Ok(Order { field, ascending })
+    shown.push(quote);
+    shown
 }
 
 #[cfg(test)]

@@ -1,135 +1,375 @@
-//! The keys of a filter: which entity, which attribute, and what it can be compared with.
+//! The keys of filters: which words before the full stop mean what, and which attributes records have.
 
-use windlass_kinds::filter::{Attribute, DatasetField, Field};
+use windlass_kinds::filter::{Attribute, DatasetField, Field, SpanField};
 
-use super::super::{
-    error::{Error, Result},
-    show::RUN_NAME,
-};
+use super::{super::show::RUN_NAME, Fault};
 
 /// What is searched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum Entity {
+pub(crate) enum Entity {
+    /// Runs.
     Run,
+    /// Experiments.
     Experiment,
+    /// Logged models.
     LoggedModel,
+    /// Registered models.
     Model,
+    /// Versions of registered models.
     Version,
+    /// Traces.
+    Trace,
+    /// Datasets to evaluate with.
+    EvaluationDataset,
 }
 
-/// What a field can be compared with.
+/// What a key is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// A number.
-    Number,
-    /// A text.
-    Text,
-    /// A text under a key: a param or tag, as messages call it.
-    Keyed(&'static str),
+pub(super) enum Of {
+    /// An attribute, and whether it is a number.
+    Attribute(Attribute, bool),
+    Metric,
+    Param,
+    Tag,
+    Dataset,
+    Metadata,
+    Feedback,
+    Expectation,
+    Span,
+    Issue,
 }
 
-/// Returns the field that a key names.
-pub(super) fn field(entity: Entity, key: &str) -> Result<(Field, Kind)> {
-    let Some((prefix, rest)) = key.split_once('.').filter(|(prefix, _)| !prefix.starts_with(['`', '"'])) else {
-        return attribute(entity, unquoted(key));
+impl Of {
+    /// Returns the word that messages have for it.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Attribute(..) => "attribute",
+            Self::Metric => "metric",
+            Self::Param => "parameter",
+            Self::Tag => "tag",
+            Self::Dataset => "dataset",
+            Self::Metadata => "request_metadata",
+            Self::Feedback => "feedback",
+            Self::Expectation => "expectation",
+            Self::Span => "span",
+            Self::Issue => "issue",
+        }
+    }
+}
+
+/// A key, understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Key {
+    pub(super) of: Of,
+    /// Its name, without quotes.
+    pub(super) name: String,
+}
+
+/// The attributes of one kind of record: the name, what it is, whether it is a number.
+type Attributes = &'static [(&'static str, Attribute, bool)];
+
+const RUN: Attributes = &[
+    ("run_id", Attribute::Id, false),
+    ("run_name", Attribute::Name, false),
+    ("run name", Attribute::Name, false),
+    ("Run name", Attribute::Name, false),
+    ("Run Name", Attribute::Name, false),
+    ("status", Attribute::Status, false),
+    ("user_id", Attribute::User, false),
+    ("artifact_uri", Attribute::ArtifactPath, false),
+    ("start_time", Attribute::Created, true),
+    ("created", Attribute::Created, true),
+    ("Created", Attribute::Created, true),
+    ("end_time", Attribute::Ended, true),
+];
+const EXPERIMENT: Attributes = &[
+    ("name", Attribute::Name, false),
+    ("experiment_id", Attribute::Id, false),
+    ("creation_time", Attribute::Created, true),
+    ("last_update_time", Attribute::Updated, true),
+];
+const LOGGED_MODEL: Attributes = &[
+    ("name", Attribute::Name, false),
+    ("model_id", Attribute::Id, false),
+    ("model_type", Attribute::ModelType, false),
+    ("status", Attribute::Status, false),
+    ("source_run_id", Attribute::Run, false),
+    ("creation_timestamp", Attribute::Created, true),
+    ("creation_time", Attribute::Created, true),
+    ("creation_timestamp_ms", Attribute::Created, true),
+    ("last_updated_timestamp", Attribute::Updated, true),
+    ("last_updated_time", Attribute::Updated, true),
+    ("last_updated_timestamp_ms", Attribute::Updated, true),
+];
+const MODEL: Attributes = &[("name", Attribute::Name, false)];
+const MODEL_ORDER: Attributes = &[
+    ("name", Attribute::Name, false),
+    ("timestamp", Attribute::Updated, true),
+    ("last_updated_timestamp", Attribute::Updated, true),
+];
+const VERSION: Attributes = &[
+    ("name", Attribute::Name, false),
+    ("version_number", Attribute::Version, true),
+    ("run_id", Attribute::Run, false),
+    ("source_path", Attribute::Source, false),
+];
+const VERSION_ORDER: Attributes = &[
+    ("name", Attribute::Name, false),
+    ("version_number", Attribute::Version, true),
+    ("creation_timestamp", Attribute::Created, true),
+    ("last_updated_timestamp", Attribute::Updated, true),
+];
+/// Those of a trace that are no tags, notes or contents under other names.
+const TRACE: Attributes = &[
+    ("request_id", Attribute::Id, false),
+    ("timestamp", Attribute::Created, true),
+    ("timestamp_ms", Attribute::Created, true),
+    ("execution_time", Attribute::Duration, true),
+    ("execution_time_ms", Attribute::Duration, true),
+    ("end_time", Attribute::Ended, true),
+    ("end_time_ms", Attribute::Ended, true),
+    ("status", Attribute::Status, false),
+    ("client_request_id", Attribute::Request, false),
+    ("name", Attribute::Name, false),
+    ("run_id", Attribute::Run, false),
+    ("prompt", Attribute::Source, false),
+    ("text", Attribute::Source, false),
+];
+const TRACE_ORDER: Attributes = &[
+    ("experiment_id", Attribute::Experiment, false),
+    ("timestamp", Attribute::Created, true),
+    ("timestamp_ms", Attribute::Created, true),
+    ("execution_time", Attribute::Duration, true),
+    ("execution_time_ms", Attribute::Duration, true),
+    ("end_time", Attribute::Ended, true),
+    ("end_time_ms", Attribute::Ended, true),
+    ("status", Attribute::Status, false),
+    ("request_id", Attribute::Id, false),
+    ("name", Attribute::Name, false),
+    ("run_id", Attribute::Run, false),
+];
+const EVALUATION_DATASET: Attributes = &[
+    ("name", Attribute::Name, false),
+    ("created_time", Attribute::Created, true),
+    ("last_update_time", Attribute::Updated, true),
+    ("created_by", Attribute::User, false),
+    ("last_updated_by", Attribute::UpdatedBy, false),
+];
+const EVALUATION_DATASET_ORDER: Attributes = &[
+    ("name", Attribute::Name, false),
+    ("created_time", Attribute::Created, true),
+    ("last_update_time", Attribute::Updated, true),
+];
+
+/// The tags and notes that some attributes of a trace are kept as.
+const TRACE_TAGS: [(&str, &str); 2] = [("name", "mlflow.traceName"), ("prompt", "mlflow.linkedPrompts")];
+const TRACE_RUN: &str = "mlflow.sourceRun";
+
+/// What a key is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    Filter,
+    Order,
+}
+
+fn attributes(entity: Entity, used: Use) -> Attributes {
+    match (entity, used) {
+        (Entity::Run, _) => RUN,
+        (Entity::Experiment, _) => EXPERIMENT,
+        (Entity::LoggedModel, _) => LOGGED_MODEL,
+        (Entity::Model, Use::Filter) => MODEL,
+        (Entity::Model, Use::Order) => MODEL_ORDER,
+        (Entity::Version, Use::Filter) => VERSION,
+        (Entity::Version, Use::Order) => VERSION_ORDER,
+        (Entity::Trace, Use::Filter) => TRACE,
+        (Entity::Trace, Use::Order) => TRACE_ORDER,
+        (Entity::EvaluationDataset, Use::Filter) => EVALUATION_DATASET,
+        (Entity::EvaluationDataset, Use::Order) => EVALUATION_DATASET_ORDER,
+    }
+}
+
+/// Returns names as a set is written, `{'a', 'b'}`.
+fn set(names: impl IntoIterator<Item = &'static str>) -> String {
+    let names: Vec<String> = names.into_iter().map(|name| format!("'{name}'")).collect();
+    format!("{{{}}}", names.join(", "))
+}
+
+/// Returns the names of those attributes that are numbers.
+pub(super) fn numbers(entity: Entity) -> String {
+    set(attributes(entity, Use::Filter).iter().filter(|(_, _, number)| *number).map(|(name, _, _)| *name))
+}
+
+/// Understands a key; `at` is where it begins.
+pub(super) fn key(entity: Entity, text: &str, at: usize, used: Use) -> Result<Key, Fault> {
+    let (before, name) = match text.split_once('.') {
+        Some((before, name)) => (Some(before), name),
+        None => (None, text),
     };
-    let name = unquoted(rest);
-    if name.is_empty() {
-        return Err(Error::invalid(format!("Invalid identifier '{key}': a key is missing after the '.'")));
-    }
-    match prefix {
-        "attribute" | "attributes" | "attr" | "run" => attribute(entity, name),
-        "metric" | "metrics" if matches!(entity, Entity::Run | Entity::LoggedModel) => {
-            Ok((Field::Metric(name.to_owned()), Kind::Number))
-        }
-        "param" | "params" | "parameter" | "parameters" if matches!(entity, Entity::Run | Entity::LoggedModel) => {
-            Ok((Field::Param(name.to_owned()), Kind::Keyed("parameter")))
-        }
-        // The name of a run is an attribute that clients see as a tag too.
-        "tag" | "tags" if entity == Entity::Run && name == RUN_NAME => {
-            Ok((Field::Attribute(Attribute::Name), Kind::Text))
-        }
-        "tag" | "tags" => Ok((Field::Tag(name.to_owned()), Kind::Keyed("tag"))),
-        "dataset" | "datasets" if entity == Entity::Run => {
-            let field = match name {
-                "name" => DatasetField::Name,
-                "digest" => DatasetField::Digest,
-                "context" => DatasetField::Context,
-                other => {
-                    return Err(Error::invalid(format!(
-                        "Invalid dataset key '{other}' specified. Valid keys are '{{'name', 'digest', 'context'}}'"
-                    )));
-                }
-            };
-            Ok((Field::Dataset(field), Kind::Text))
-        }
-        _ => {
-            let valid = match entity {
-                Entity::Run => "['metric', 'parameter', 'tag', 'attribute', 'dataset']",
-                Entity::LoggedModel => "['metric', 'parameter', 'tag', 'attribute']",
-                Entity::Experiment | Entity::Model | Entity::Version => "['attribute', 'tag']",
-            };
-            Err(Error::invalid(format!("Invalid entity type '{prefix}'. Valid values are {valid}")))
-        }
+    let fault = |message: String| Fault::new(message, at);
+    let of = match (entity, before) {
+        (Entity::LoggedModel, _) => return logged_model(text, at),
+        (_, None) => None,
+        (Entity::Run, Some(before)) => match unbackticked(before) {
+            "metric" | "metrics" => Some(Of::Metric),
+            "parameter" | "parameters" | "param" | "params" => Some(Of::Param),
+            "tag" | "tags" => Some(Of::Tag),
+            "attribute" | "attributes" | "attr" | "run" => None,
+            "dataset" | "datasets" => Some(Of::Dataset),
+            other => {
+                return Err(fault(format!(
+                    "Invalid entity type '{other}'. Valid values are ['metric', 'parameter', 'tag', 'attribute', \
+                     'dataset']"
+                )));
+            }
+        },
+        (Entity::Experiment | Entity::Model | Entity::Version, Some(before)) => match before {
+            "tag" | "tags" => Some(Of::Tag),
+            "attribute" => None,
+            other => {
+                return Err(fault(format!(
+                    "Invalid entity type '{other}'. Valid entity types are ('attribute', 'tag', 'tags')"
+                )));
+            }
+        },
+        (Entity::Trace, Some(before)) => match unbackticked(before) {
+            "tag" | "tags" => Some(Of::Tag),
+            "attribute" | "attributes" | "trace" => None,
+            "metadata" | "request_metadata" => Some(Of::Metadata),
+            "span" => Some(Of::Span),
+            "feedback" => Some(Of::Feedback),
+            "expectation" => Some(Of::Expectation),
+            "issue" => Some(Of::Issue),
+            other => {
+                return Err(fault(format!(
+                    "Invalid entity type '{other}'. Valid values are {{'tag', 'request_metadata', 'attribute', 'span', \
+                     'feedback', 'expectation', 'issue', 'tags', 'attributes', 'trace', 'metadata'}}"
+                )));
+            }
+        },
+        (Entity::EvaluationDataset, Some(before)) => match before {
+            "tags" => Some(Of::Tag),
+            other => return Err(fault(format!("Invalid identifier token '{other}' specified"))),
+        },
+    };
+    let quoted = name;
+    let name = unbackticked(unquoted(name));
+    let Some(of) = of else {
+        // The registry wants its attributes without quotes.
+        let asked =
+            if matches!(entity, Entity::Model | Entity::Version) && used == Use::Filter { quoted } else { name };
+        return attribute(entity, asked, at, used);
+    };
+    match of {
+        Of::Dataset if dataset(name).is_none() => Err(fault(format!(
+            "Invalid dataset key '{name}' specified. Valid keys are '{}'",
+            set(["name", "digest", "context"])
+        ))),
+        _ => Ok(Key { of, name: name.to_owned() }),
     }
 }
 
-fn attribute(entity: Entity, name: &str) -> Result<(Field, Kind)> {
-    let (attribute, kind) = match (entity, name) {
-        (Entity::Run, "run_id") => (Attribute::Id, Kind::Text),
-        (Entity::Run, "status") => (Attribute::Status, Kind::Text),
-        (Entity::Run, "run_name" | "run name" | "Run name" | "Run Name") => (Attribute::Name, Kind::Text),
-        (Entity::Run, "user_id") => (Attribute::User, Kind::Text),
-        (Entity::Run, "artifact_uri") => (Attribute::ArtifactPath, Kind::Text),
-        (Entity::Run, "start_time" | "created" | "Created") => (Attribute::Created, Kind::Number),
-        (Entity::Run, "end_time") => (Attribute::Ended, Kind::Number),
-        (Entity::Experiment, "name") => (Attribute::Name, Kind::Text),
-        (Entity::Experiment, "experiment_id") => (Attribute::Id, Kind::Text),
-        (Entity::Experiment, "creation_time") => (Attribute::Created, Kind::Number),
-        (Entity::Experiment, "last_update_time") => (Attribute::Updated, Kind::Number),
-        (Entity::LoggedModel, "name") => (Attribute::Name, Kind::Text),
-        (Entity::LoggedModel, "model_id") => (Attribute::Id, Kind::Text),
-        (Entity::LoggedModel, "model_type") => (Attribute::ModelType, Kind::Text),
-        (Entity::LoggedModel, "status") => (Attribute::Status, Kind::Text),
-        (Entity::LoggedModel, "source_run_id") => (Attribute::Run, Kind::Text),
-        (Entity::LoggedModel, "creation_timestamp" | "creation_time") => (Attribute::Created, Kind::Number),
-        (Entity::LoggedModel, "last_updated_timestamp" | "last_updated_time") => (Attribute::Updated, Kind::Number),
-        (Entity::Model, "name") => (Attribute::Name, Kind::Text),
-        (Entity::Model | Entity::Version, "timestamp" | "last_updated_timestamp") => (Attribute::Updated, Kind::Number),
-        (Entity::Model | Entity::Version, "creation_timestamp") => (Attribute::Created, Kind::Number),
-        (Entity::Version, "name") => (Attribute::Name, Kind::Text),
-        (Entity::Version, "version" | "version_number") => (Attribute::Version, Kind::Number),
-        (Entity::Version, "run_id") => (Attribute::Run, Kind::Text),
-        (Entity::Version, "source_path" | "source") => (Attribute::Source, Kind::Text),
-        (entity, other) => {
-            let valid = match entity {
-                Entity::Run => {
-                    "'run_id', 'run_name', 'status', 'user_id', 'artifact_uri', 'start_time', 'end_time', 'created'"
-                }
-                Entity::Experiment => "'name', 'experiment_id', 'creation_time', 'last_update_time'",
-                Entity::LoggedModel => {
-                    "'name', 'model_id', 'model_type', 'status', 'source_run_id', 'creation_timestamp', \
-                     'last_updated_timestamp'"
-                }
-                Entity::Model => "'name', 'creation_timestamp', 'last_updated_timestamp'",
-                Entity::Version => {
-                    "'name', 'version_number', 'run_id', 'source_path', 'creation_timestamp', 'last_updated_timestamp'"
-                }
-            };
-            return Err(Error::invalid(format!(
-                "Invalid attribute key '{other}' specified. Valid keys are '{{{valid}}}'"
-            )));
+fn attribute(entity: Entity, name: &str, at: usize, used: Use) -> Result<Key, Fault> {
+    let known = attributes(entity, used);
+    // The other names of a run's name are for filters.
+    let orderable = |known: &str| used == Use::Filter || !known.contains(' ');
+    let found = known.iter().find(|(known, _, _)| *known == name && orderable(known));
+    let (_, attribute, number) = found.ok_or_else(|| {
+        let names = set(known.iter().map(|(name, _, _)| *name).filter(|known| orderable(known)));
+        let message = match (entity, used) {
+            (Entity::Model, Use::Order) => {
+                format!("Invalid order by key '{name}' specified. Valid keys are '{}'", set(["name", "timestamp"]))
+            }
+            (Entity::EvaluationDataset, _) => {
+                format!("Invalid attribute key '{name}' specified. Valid keys are: {names}")
+            }
+            _ => format!("Invalid attribute key '{name}' specified. Valid keys are '{names}'"),
+        };
+        Fault::new(message, at)
+    })?;
+    Ok(Key { of: Of::Attribute(*attribute, *number), name: name.to_owned() })
+}
+
+/// Understands a key of logged models, whose filters are read by other code: a lower-case word before the full stop says
+/// what it is, and whatever follows belongs to the key.
+fn logged_model(text: &str, at: usize) -> Result<Key, Fault> {
+    let split = text.split_once('.').filter(|(before, name)| {
+        !before.is_empty() && before.bytes().all(|byte| byte.is_ascii_lowercase()) && !name.is_empty()
+    });
+    let of = match split {
+        None | Some(("attributes", _)) => {
+            let name = split.map_or(text, |(_, name)| name).trim_matches('`');
+            return attribute(Entity::LoggedModel, name, at, Use::Filter);
+        }
+        Some(("metrics", _)) => Of::Metric,
+        Some(("params", _)) => Of::Param,
+        Some(("tags", _)) => Of::Tag,
+        Some((other, _)) => {
+            return Err(Fault::new(
+                format!("Invalid entity type: '{other}'. Expected one of ['attributes', 'metrics', 'params', 'tags']."),
+                at,
+            ));
         }
     };
-    Ok((Field::Attribute(attribute), kind))
+    let name = split.map_or(text, |(_, name)| name).trim_matches('`').to_owned();
+    Ok(Key { of, name })
 }
 
-/// Returns a key without the quotes around it.
-fn unquoted(key: &str) -> &str {
-    for quote in ['`', '"'] {
-        if let Some(inner) = key.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote)) {
-            return inner;
+fn dataset(name: &str) -> Option<DatasetField> {
+    match name {
+        "name" => Some(DatasetField::Name),
+        "digest" => Some(DatasetField::Digest),
+        "context" => Some(DatasetField::Context),
+        _ => None,
+    }
+}
+
+/// Returns what records are compared by for a key, and what it is of then: some keys stand for others.
+pub(super) fn field(entity: Entity, key: Key) -> (Field, Of) {
+    let Key { of, name } = key;
+    if entity == Entity::Trace && matches!(of, Of::Attribute(..) | Of::Tag) {
+        let lower = name.to_lowercase();
+        if let Some((_, tag)) = TRACE_TAGS.iter().find(|(known, _)| *known == lower) {
+            return (Field::Tag((*tag).to_owned()), Of::Tag);
+        }
+        match lower.as_str() {
+            "run_id" => return (Field::Metadata(TRACE_RUN.to_owned()), Of::Metadata),
+            "text" => return (Field::Span(SpanField::Content), Of::Span),
+            _ => {}
         }
     }
-    key
+    let field = match of {
+        Of::Attribute(attribute, _) => Field::Attribute(attribute),
+        Of::Metric => Field::Metric(name),
+        Of::Param => Field::Param(name),
+        // The name of a run is kept in the run.
+        Of::Tag if entity == Entity::Run && name == RUN_NAME => Field::Attribute(Attribute::Name),
+        Of::Tag => Field::Tag(name),
+        Of::Dataset => Field::Dataset(dataset(&name).unwrap_or(DatasetField::Name)),
+        Of::Metadata => Field::Metadata(name),
+        Of::Feedback => Field::Feedback(name),
+        Of::Expectation => Field::Expectation(name),
+        Of::Span => Field::Span(match name.as_str() {
+            "name" => SpanField::Name,
+            "type" => SpanField::Type,
+            "status" => SpanField::Status,
+            "content" => SpanField::Content,
+            other => SpanField::Attribute(other.strip_prefix("attributes.").unwrap_or(other).to_owned()),
+        }),
+        Of::Issue => Field::Issue,
+    };
+    (field, of)
+}
+
+/// Returns a text without single or double quotes around it.
+pub(super) fn unquoted(text: &str) -> &str {
+    quotes(text).unwrap_or(text)
+}
+
+/// Returns what stands in single or double quotes, if the text is in them.
+pub(super) fn quotes(text: &str) -> Option<&str> {
+    ['\'', '"'].into_iter().find_map(|quote| text.strip_prefix(quote)?.strip_suffix(quote))
+}
+
+fn unbackticked(text: &str) -> &str {
+    text.strip_prefix('`').and_then(|rest| rest.strip_suffix('`')).unwrap_or(text)
 }
