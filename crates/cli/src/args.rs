@@ -276,6 +276,16 @@ pub(crate) struct ServeArgs {
     /// The database; a file in the data folder by default. May carry a password: prefer the variable
     #[arg(long, env = "WINDLASS_DATABASE", value_name = "URL", hide_env_values = true)]
     pub(crate) database: Option<String>,
+    /// The folder of content and ledger; the data folder by default. Servers that share a database share it too
+    #[arg(long, env = "WINDLASS_CONTENT", value_name = "DIR")]
+    pub(crate) content: Option<PathBuf>,
+    /// How long another server waits for one that fell silent before it leads in its place; for servers that share a
+    /// database
+    #[arg(long, env = "WINDLASS_LEASE", value_name = "SPAN", default_value = "8s")]
+    pub(crate) lease: windlass_kinds::Span,
+    /// How long events that were answered are kept: one that is sent again within this time has no effect
+    #[arg(long, env = "WINDLASS_KEEP_EVENTS", value_name = "SPAN", default_value = "30d")]
+    pub(crate) keep_events: windlass_kinds::Span,
     /// Further host names to answer for
     #[arg(long = "host", value_name = "NAME")]
     pub(crate) hosts: Vec<String>,

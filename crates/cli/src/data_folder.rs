@@ -17,6 +17,9 @@ use crate::failure::Failure;
 /// The layout this build writes; a higher number in the folder means a newer Windlass was here.
 const LAYOUT: u32 = 1;
 
+/// The file that says where content lies, if not here.
+const CONTENT: &str = "content-folder";
+
 /// A data folder, existing and writable.
 #[derive(Debug, Clone)]
 pub(crate) struct DataFolder {
@@ -134,6 +137,50 @@ impl DataFolder {
         &self.path
     }
 
+    /// Returns the folder of what belongs to the database rather than to one server: content, the ledger and its key.
+    /// It is this very folder, unless the server was told another once.
+    pub(crate) fn content(&self) -> PathBuf {
+        match fs::read_to_string(self.path.join(CONTENT)) {
+            Ok(text) => PathBuf::from(text.trim_end_matches('\n')),
+            Err(_) => self.path.clone(),
+        }
+    }
+
+    /// Notes where content lies from now on.
+    pub(crate) fn use_content(&self, content: &Path) -> Result<(), Failure> {
+        let unusable =
+            |error: io::Error| Failure::user_because(&format!("{} cannot be used", content.display()), &error);
+        fs::create_dir_all(content).map_err(unusable)?;
+        let content = content.canonicalize().map_err(unusable)?;
+        let text = content.to_str().ok_or_else(|| Failure::user(format!("{} is not UTF-8", content.display())))?;
+        write_atomically(&self.path.join(CONTENT), format!("{text}\n").as_bytes(), 0o644)
+            .map_err(|error| Failure::ours("failed to write into the data folder", error))
+    }
+
+    /// Returns what tells this content from any other: made where it is first asked for, by one of those who ask at once.
+    pub(crate) fn content_identity(&self) -> Result<String, Failure> {
+        let content = self.content();
+        let unusable =
+            |error: io::Error| Failure::user_because(&format!("{} cannot be used", content.display()), &error);
+        let path = content.join("identity");
+        if !path.exists() {
+            let mut random = [0; 16];
+            getrandom::fill(&mut random)
+                .map_err(|error| Failure::user(format!("the system gives no random bytes: {error}")))?;
+            let identity = format!("{:032x}", u128::from_be_bytes(random));
+            let own = content.join(format!(".identity-{identity}"));
+            write_atomically(&own, format!("{identity}\n").as_bytes(), 0o644).map_err(unusable)?;
+            // A link is made by one alone.
+            let linked = fs::hard_link(&own, &path);
+            let _ = fs::remove_file(&own);
+            match linked {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(unusable(error)),
+                Ok(()) | Err(_) => {}
+            }
+        }
+        Ok(fs::read_to_string(&path).map_err(unusable)?.trim().to_owned())
+    }
+
     /// Returns what the running server wrote about itself.
     pub(crate) fn server(&self) -> Option<ServerFile> {
         serde_json::from_slice(&fs::read(self.path.join("server.json")).ok()?).ok()
@@ -162,6 +209,34 @@ impl DataFolder {
     pub(crate) fn write_token(&self, token: &str) -> Result<(), Failure> {
         write_atomically(&self.path.join("token"), format!("{token}\n").as_bytes(), 0o600)
             .map_err(|error| Failure::ours("failed to keep the local token", error))
+    }
+
+    /// Returns 32 secret bytes kept under `keys/` beside the content, the same for all servers that share it: made where it
+    /// is first asked for, by one of those who ask at once.
+    pub(crate) fn shared_secret(&self, name: &str) -> Result<[u8; 32], Failure> {
+        let keys = self.content().join("keys");
+        let path = keys.join(name);
+        let unkept = |error: io::Error| Failure::ours("failed to keep a key", error);
+        if !path.exists() {
+            fs::create_dir_all(&keys).map_err(unkept)?;
+            fs::set_permissions(&keys, fs::Permissions::from_mode(0o700)).map_err(unkept)?;
+            let mut secret = [0; 40];
+            getrandom::fill(&mut secret)
+                .map_err(|error| Failure::user(format!("the system gives no random bytes: {error}")))?;
+            let (secret, own) = secret.split_at(32);
+            let own: String = own.iter().map(|byte| format!("{byte:02x}")).collect();
+            let own = keys.join(format!(".{name}-{own}"));
+            write_atomically(&own, secret, 0o600).map_err(unkept)?;
+            // A link is made by one alone.
+            let linked = fs::hard_link(&own, &path);
+            let _ = fs::remove_file(&own);
+            match linked {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(unkept(error)),
+                Ok(()) | Err(_) => {}
+            }
+        }
+        let bytes = fs::read(&path).map_err(|error| Failure::ours("failed to read a key", error))?;
+        bytes.try_into().map_err(|_| Failure::user(format!("{} is damaged", path.display())))
     }
 
     /// Returns 32 secret bytes kept under `keys/`, made by `random` at the first call.
@@ -209,6 +284,23 @@ mod tests {
         assert!(DataFolder::create(temporary.path()).is_err());
         fs::write(temporary.path().join("layout"), "what\n").unwrap();
         assert!(DataFolder::create(temporary.path()).is_err());
+    }
+
+    #[test]
+    fn content_lies_here_or_where_it_was_said() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = |name: &str| DataFolder::create(&temporary.path().join(name)).unwrap();
+        let (one, other) = (folder("one"), folder("other"));
+        assert_eq!(one.content(), one.path());
+        assert_ne!(one.content_identity().unwrap(), other.content_identity().unwrap());
+        let shared = temporary.path().join("shared");
+        one.use_content(&shared).unwrap();
+        other.use_content(&shared).unwrap();
+        assert_eq!(one.content(), shared.canonicalize().unwrap());
+        assert_eq!(one.content_identity().unwrap(), other.content_identity().unwrap());
+        assert_eq!(fs::read_dir(&shared).unwrap().count(), 1, "nothing is left beside it");
+        assert_eq!(one.shared_secret("webhooks").unwrap(), other.shared_secret("webhooks").unwrap());
+        assert_eq!(fs::read_dir(shared.join("keys")).unwrap().count(), 1, "nothing is left beside it");
     }
 
     #[test]

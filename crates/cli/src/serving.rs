@@ -3,11 +3,19 @@
 //! Everything that can be refused (a taken port, a folder of a newer Windlass, a full disk) is found before anything
 //! starts to work.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
-use tokio::{sync::oneshot, task::JoinHandle};
+use tokio::{
+    sync::{oneshot, watch},
+    task::JoinHandle,
+};
 use windlass_api::{Client, token};
-use windlass_control::{Clock, Control, EndChannel, Settings, SystemClock};
+use windlass_control::{Candidate, Clock, Control, ControlError, EndChannel, Settings, SystemClock};
 use windlass_data::prometheus::Prometheus;
 use windlass_kinds::{
     TokenId,
@@ -18,7 +26,10 @@ use windlass_local::{Environments, LocalDeployer, LocalExecutor, deployer::Deplo
 use windlass_oci::FolderStore;
 use windlass_serve::gateway::Gateway;
 use windlass_server::{AppState, ServerSettings};
-use windlass_store::{Store, StoreUrl, ledger::Sequencer};
+use windlass_store::{
+    Fence, Store, StoreError, StoreUrl,
+    ledger::{LedgerError, Sequencer},
+};
 
 use crate::{
     connect,
@@ -37,6 +48,12 @@ const RESEAL: u32 = 256;
 /// Every how many rounds of the sequencer runs are sealed anew.
 const RESEAL_ROUNDS: u32 = 8;
 
+/// How long a server leads without being heard of, unless it is said otherwise.
+pub(crate) const LEASE: Duration = Duration::from_secs(8);
+
+/// Name of the value that tells which content belongs to a database.
+const CONTENT: &str = "content";
+
 /// What a server is started with.
 #[derive(Debug, Clone)]
 pub(crate) struct ServeSettings {
@@ -48,6 +65,12 @@ pub(crate) struct ServeSettings {
     pub(crate) until_idle: bool,
     /// Whom monitors ask.
     pub(crate) prometheus: Option<Prometheus>,
+    /// Where content lies, if not where it lay before.
+    pub(crate) content: Option<PathBuf>,
+    /// How long this server leads without being heard of, where several share a database.
+    pub(crate) lease: Duration,
+    /// How long events that were answered are kept, where it is said.
+    pub(crate) keep_events: Option<Duration>,
 }
 
 /// A running server.
@@ -66,6 +89,8 @@ pub(crate) struct Serving {
     stop_sequencer: oneshot::Sender<()>,
     sequencer: JoinHandle<()>,
     working: Option<JoinHandle<()>>,
+    /// Set when another server leads in the place of this one.
+    superseded: watch::Sender<bool>,
     gateway: Gateway,
     _lock: FolderLock,
 }
@@ -94,9 +119,15 @@ pub(crate) async fn start(folder: DataFolder, settings: ServeSettings) -> Result
     };
     let store = Store::open(&url).await.map_err(store_failure)?;
     folder.mark_layout()?;
+    if let Some(content) = &settings.content {
+        folder.use_content(content)?;
+    }
+    if store.is_shared() {
+        demand_content(&folder, &store).await?;
+    }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let token = local_token(&folder, &store, clock.as_ref()).await?;
-    let blobs = FolderStore::open(folder.path().join("blobs"))
+    let blobs = FolderStore::open(folder.content().join("blobs"))
         .map_err(|error| Failure::user_because("the content store cannot be used", error))?;
     let blobs: Arc<dyn windlass_oci::BlobStore> = Arc::new(blobs);
     let ends = EndChannel::default();
@@ -126,13 +157,21 @@ pub(crate) async fn start(folder: DataFolder, settings: ServeSettings) -> Result
     let control = Control::new(store.clone(), blobs, Arc::new(executor), clock, control_settings);
     ends.connect(&control);
     control.serve_by(Arc::new(deployer));
+    if let Some(span) = settings.keep_events {
+        control.keep_answered(span);
+    }
+    if control.store().is_shared() {
+        let holder = secret_id(&folder.secret("holder")?);
+        let address = format!("http://{}", reachable(address));
+        control.share(Candidate { holder, address, term: settings.lease });
+    }
     if let Some(prometheus) = settings.prometheus {
         control.ask_by(prometheus);
     }
     control.expect_endpoints().await.map_err(|error| Failure::ours("the endpoints cannot be read", error))?;
-    let sequencer = Sequencer::open(store, folder.path())
-        .await
-        .map_err(|error| Failure::ours("the ledger cannot be continued", error))?;
+    // Of several servers the one that leads opens it: the first of them makes its key.
+    let sequencer = if store.is_shared() { None } else { Some(Sequencer::open(store, &folder.content()).await) };
+    let sequencer = sequencer.transpose().map_err(|error| Failure::ours("the ledger cannot be continued", error))?;
     let state = AppState::new(
         control.clone(),
         ServerSettings { hosts: settings.hosts.clone(), database: database.to_owned(), ..ServerSettings::default() },
@@ -144,7 +183,7 @@ pub(crate) async fn start(folder: DataFolder, settings: ServeSettings) -> Result
         let _ = http_stopped.await;
     }));
     let (stop_sequencer, sequencer_stopped) = oneshot::channel();
-    let sequencer = tokio::spawn(sequence(sequencer, control.clone(), sequencer_stopped));
+    let sequencer = tokio::spawn(sequence(sequencer, folder.content(), control.clone(), sequencer_stopped));
     folder.write_server(reachable(address))?;
     let client = Client::new(&format!("http://{}", reachable(address)), &token).map_err(connect::failure)?;
     Ok(Serving {
@@ -158,6 +197,7 @@ pub(crate) async fn start(folder: DataFolder, settings: ServeSettings) -> Result
         stop_sequencer,
         sequencer,
         working: None,
+        superseded: watch::Sender::new(false),
         gateway,
         _lock: lock,
     })
@@ -177,13 +217,17 @@ async fn lock(folder: &DataFolder) -> Result<FolderLock, Failure> {
 impl Serving {
     /// Starts the control loop.
     pub(crate) fn work(&mut self) {
-        let control = self.control.clone();
+        let (control, superseded) = (self.control.clone(), self.superseded.clone());
         self.working = Some(tokio::spawn(async move {
             loop {
                 // On a task of its own, so that a mistake of ours in one decision is said and does not end all others.
                 let running = control.clone();
                 let trouble = match tokio::spawn(async move { running.run().await }).await {
                     Ok(Ok(())) => return,
+                    Ok(Err(ControlError::Store(StoreError::Fenced))) => {
+                        superseded.send_replace(true);
+                        return;
+                    }
                     // The loop itself tries again after trouble; an error here is one of its start.
                     Ok(Err(error)) => format!("cannot start: {}", windlass_control::chain(&error)),
                     Err(error) => format!("broke off: {error}"),
@@ -192,6 +236,18 @@ impl Serving {
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
         }));
+    }
+
+    /// Returns once another server leads in the place of this one, which did until then. What this one remembers is of no
+    /// use any more: it is to be stopped, and may be started anew to follow.
+    pub(crate) fn superseded(&self) -> impl Future<Output = ()> + 'static {
+        let mut superseded = self.superseded.subscribe();
+        async move {
+            // The sender lives as long as there is something to tell.
+            if superseded.wait_for(|is| *is).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
     }
 
     /// Ends steps, publishes the ledger, finishes requests and lets the folder go.
@@ -207,6 +263,7 @@ impl Serving {
             stop_sequencer,
             sequencer,
             working,
+            superseded: _,
             gateway,
             _lock,
         } = self;
@@ -221,14 +278,20 @@ impl Serving {
         gateway.stop().await;
         let _ = stop_sequencer.send(());
         let _ = sequencer.await;
+        control.let_go().await;
         // Whatever still holds a connection by then loses nothing; the database is one file afterwards, else two.
         let _ = tokio::time::timeout(Duration::from_secs(5), control.store().close()).await;
         folder.remove_server();
     }
 }
 
-/// Publishes new ledger rows every moment, and once more at the end.
-async fn sequence(mut sequencer: Sequencer, control: Control, mut stopped: oneshot::Receiver<()>) {
+/// Publishes new ledger rows every moment, and once more at the end. Of several servers the one that leads does.
+async fn sequence(
+    mut sequencer: Option<Sequencer>,
+    content: PathBuf,
+    control: Control,
+    mut stopped: oneshot::Receiver<()>,
+) {
     let mut failing = false;
     let mut rounds = 0_u32;
     loop {
@@ -236,19 +299,23 @@ async fn sequence(mut sequencer: Sequencer, control: Control, mut stopped: onesh
             _ = &mut stopped => true,
             () = tokio::time::sleep(SEQUENCE_EVERY) => false,
         };
-        // Runs written to after they ended are sealed anew before their rows are published.
-        let now = control.clock().now();
         rounds = rounds.wrapping_add(1);
-        let resealed = if last || rounds.is_multiple_of(RESEAL_ROUNDS) {
-            control.store().write(move |tx| Box::pin(async move { tx.runs_reseal(RESEAL, now).await })).await
-        } else {
-            Ok(0)
+        let outcome = match control.fence() {
+            Ok(fence) => {
+                // Runs written to after they ended are sealed anew before their rows are published.
+                if last || rounds.is_multiple_of(RESEAL_ROUNDS) {
+                    reseal(&control, fence).await;
+                }
+                publish(&mut sequencer, &content, &control, fence).await
+            }
+            Err(_) => {
+                // Whoever leads goes on from what it finds, and so does this one when it leads again.
+                sequencer = None;
+                Ok(())
+            }
         };
-        if let Err(error) = resealed {
-            tracing::warn!("runs wait to be sealed: {}", windlass_control::chain(&error));
-        }
-        match sequencer.sequence().await {
-            Ok(_) => failing = false,
+        match outcome {
+            Ok(()) | Err(LedgerError::Store(StoreError::Fenced)) => failing = false,
             Err(error) if failing => tracing::warn!("the ledger still waits: {}", windlass_control::chain(&error)),
             Err(error) => {
                 failing = true;
@@ -259,6 +326,51 @@ async fn sequence(mut sequencer: Sequencer, control: Control, mut stopped: onesh
             return;
         }
     }
+}
+
+async fn reseal(control: &Control, fence: Option<Fence>) {
+    let now = control.clock().now();
+    let resealed = control.store().write_under(fence, move |tx| Box::pin(tx.runs_reseal(RESEAL, now))).await;
+    if let Err(error) = resealed {
+        tracing::warn!("runs wait to be sealed: {}", windlass_control::chain(&error));
+    }
+}
+
+async fn publish(
+    sequencer: &mut Option<Sequencer>,
+    content: &Path,
+    control: &Control,
+    fence: Option<Fence>,
+) -> Result<(), LedgerError> {
+    let opened = match sequencer.take() {
+        Some(opened) => opened,
+        None => Sequencer::open(control.store().clone(), content).await?,
+    };
+    sequencer.insert(opened).sequence_under(fence).await.map(drop)
+}
+
+/// Sees to it that the content is the one that the database speaks of: with another one a server would find nothing of
+/// what others stored, and they nothing of its own.
+async fn demand_content(folder: &DataFolder, store: &Store) -> Result<(), Failure> {
+    let identity = folder.content_identity()?;
+    let own = identity.clone();
+    let known = store
+        .write(move |tx| {
+            let own = own.clone();
+            Box::pin(async move {
+                match tx.meta_get(CONTENT).await? {
+                    Some(known) => Ok(known),
+                    None => tx.meta_set(CONTENT, &own).await.map(|()| own),
+                }
+            })
+        })
+        .await
+        .map_err(store_failure)?;
+    if known == identity {
+        return Ok(());
+    }
+    Err(Failure::user(format!("the content of this database lies elsewhere, not in {}", folder.content().display()))
+        .hint("servers that share a database share a folder too: give both the same one with --content"))
 }
 
 /// Returns the local token: kept in the folder, its hash in the store; made where either is missing.

@@ -28,7 +28,7 @@ pub(crate) async fn run(global: &Global, args: ExportArgs) -> Result<ExitCode, F
             }
         };
         let store = Store::open_to_look(&url).await.map_err(store_failure)?;
-        let blobs = FolderStore::open(folder.path().join("blobs"))
+        let blobs = FolderStore::open(folder.content().join("blobs"))
             .map_err(|error| Failure::user_because("the content store cannot be read", error))?;
         let exported = export_canonical(&store, &blobs).await;
         store.close().await;

@@ -71,9 +71,9 @@ async fn verify(global: &Global, checkpoint: Option<&Path>, database: Option<&st
         Some(text) => text.parse().map_err(|error| Failure::user_because("the database is not understood", error))?,
     };
     let store = Store::open_to_look(&url).await.map_err(store_failure)?;
-    let blobs = folder.path().join("blobs");
+    let blobs = folder.content().join("blobs");
     let hash = move |digest: &Digest| hash_blob(&blobs, digest);
-    let report = ledger::verify(&folder.path().join("ledger"), Some(&store), kept.as_deref(), Some(&hash)).await;
+    let report = ledger::verify(&folder.content().join("ledger"), Some(&store), kept.as_deref(), Some(&hash)).await;
     store.close().await;
     let report = report.map_err(|error| Failure::user_because("the ledger cannot be read", error))?;
     view::show(global.output, &report, || print(&report));

@@ -38,6 +38,9 @@ pub(crate) async fn run(global: &Global, args: RunArgs) -> Result<ExitCode, Fail
             grace: Duration::from_secs(30),
             until_idle: false,
             prometheus: None,
+            content: None,
+            lease: serving::LEASE,
+            keep_events: None,
         };
         let serving = serving::start(folder.clone(), settings).await?;
         let token = folder.token().unwrap_or_default();

@@ -40,22 +40,65 @@ pub(crate) async fn run(global: &Global, args: UpArgs) -> Result<ExitCode, Failu
     }
     let folder = DataFolder::create(&global.data_dir)?;
     let mut interrupt = signals()?;
-    let mut serving = serving::start(folder, settings(serve, until_idle)?).await?;
-    let outcome = work(&mut serving, &paths, until_idle, global.output, &mut interrupt).await;
-    tokio::select! {
-        () = serving.stop() => outcome,
-        () = interrupt.wait() => {
-            eprintln!("left at once; the next `windlass up` finds what is still ending and goes on from there");
-            Ok(ExitCode::from(1))
+    let mut settings = settings(serve, until_idle)?;
+    let mut paths = paths.as_slice();
+    loop {
+        let mut serving = serving::start(folder.clone(), settings.clone()).await?;
+        // Started anew it is found where it was.
+        settings.listen = serving.address;
+        let outcome = work(&mut serving, paths, until_idle, global.output, &mut interrupt).await;
+        tokio::select! {
+            () = serving.stop() => match outcome {
+                Ok(Worked::Ended(code)) => return Ok(code),
+                Ok(Worked::Superseded) => {
+                    eprintln!("another server leads now; this one begins anew and follows");
+                    paths = &[];
+                }
+                Err(failure) => return Err(failure),
+            },
+            () = interrupt.wait() => {
+                eprintln!("left at once; the next `windlass up` finds what is still ending and goes on from there");
+                return Ok(ExitCode::from(1));
+            }
         }
     }
 }
 
+/// How work ended.
+enum Worked {
+    /// With this exit code.
+    Ended(ExitCode),
+    /// Another server leads in the place of this one.
+    Superseded,
+}
+
 fn settings(serve: ServeArgs, until_idle: bool) -> Result<ServeSettings, Failure> {
-    let ServeArgs { listen, database, hosts, max_parallel, grace, prometheus, prometheus_token } = serve;
+    let ServeArgs {
+        listen,
+        database,
+        content,
+        lease,
+        keep_events,
+        hosts,
+        max_parallel,
+        grace,
+        prometheus,
+        prometheus_token,
+    } = serve;
     let prometheus = prometheus.map(|url| Prometheus::new(&url, prometheus_token));
     let prometheus = prometheus.transpose().map_err(|error| Failure::user(error.to_string()))?;
-    Ok(ServeSettings { listen, database, hosts, max_parallel, grace: grace.0, until_idle, prometheus })
+    Ok(ServeSettings {
+        listen,
+        database,
+        hosts,
+        max_parallel,
+        grace: grace.0,
+        until_idle,
+        prometheus,
+        content,
+        lease: lease.0,
+        keep_events: Some(keep_events.0),
+    })
 }
 
 /// Ctrl-C and TERM: the first stops in good order, a second ends the process at once.
@@ -84,8 +127,10 @@ async fn work(
     until_idle: bool,
     output: Output,
     signals: &mut Signals,
-) -> Result<ExitCode, Failure> {
+) -> Result<Worked, Failure> {
     let control = serving.control.clone();
+    let superseded = serving.superseded();
+    tokio::pin!(superseded);
     let mut changes = control.changes();
     if !paths.is_empty() {
         let plan = apply_paths(&serving.client, paths).await?;
@@ -121,11 +166,15 @@ async fn work(
                 Err(tokio::sync::broadcast::error::RecvError::Closed) => break,
             },
             _ = tick.tick() => progress.tick().await,
+            () = &mut superseded => {
+                progress.clear();
+                return Ok(Worked::Superseded);
+            }
             () = signals.wait() => {
                 progress.clear();
                 eprintln!("stopping: running steps get TERM, then KILL; the next `windlass up` goes on from here");
                 // Whoever waits for idle did not get it.
-                return Ok(if until_idle { ExitCode::from(1) } else { ExitCode::SUCCESS });
+                return Ok(Worked::Ended(if until_idle { ExitCode::from(1) } else { ExitCode::SUCCESS }));
             }
         }
     }
@@ -134,7 +183,7 @@ async fn work(
     for reason in &reasons {
         eprintln!("not as the manifests allow: {reason}");
     }
-    Ok(if reasons.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    Ok(Worked::Ended(if reasons.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) }))
 }
 
 /// An endpoint and who answers for it.
