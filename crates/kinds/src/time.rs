@@ -28,6 +28,11 @@ impl Micros {
         self.0.div_euclid(1000)
     }
 
+    /// Parses RFC 3339, with any offset; what is below a microsecond is left out.
+    pub fn parse(text: &str) -> Option<Self> {
+        text.parse::<jiff::Timestamp>().ok().map(|timestamp| Self(timestamp.as_microsecond()))
+    }
+
     /// Makes an instant from milliseconds since the epoch, saturating.
     pub fn from_millis(millis: i64) -> Self {
         Self(millis.saturating_mul(1000))
