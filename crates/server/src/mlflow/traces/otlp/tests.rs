@@ -1,0 +1,1 @@
+//! Bodies of requests and what is read from them.
