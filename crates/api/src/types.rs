@@ -43,6 +43,12 @@ pub struct Status {
     pub busy: Vec<String>,
     /// The database: `sqlite` or `postgres`.
     pub database: String,
+    /// Whether this server decides; one that shares its database with others may follow.
+    #[serde(default)]
+    pub leads: bool,
+    /// Where the server is that decides, where several share a database and one does.
+    #[serde(default)]
+    pub leader: Option<String>,
 }
 
 /// One manifest with what its paths meant, as `plan` and `apply` take it.

@@ -81,6 +81,15 @@ impl Control {
         !self.inner.leading.is_shared() || self.inner.leading.fence().is_some()
     }
 
+    /// Returns the address of the server that decides, where several share the database and one of them does.
+    pub async fn leader(&self) -> Result<Option<String>, ControlError> {
+        if !self.inner.leading.is_shared() {
+            return Ok(None);
+        }
+        let leader = self.inner.store.read(|tx| Box::pin(tx.leader())).await?;
+        Ok(leader.filter(|leader| leader.is_current).map(|leader| leader.address))
+    }
+
     /// Returns the fence to write under; none where there is no other server.
     ///
     /// # Errors

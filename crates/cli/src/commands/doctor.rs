@@ -3,9 +3,11 @@
 use std::{path::Path, process::ExitCode};
 
 use serde::Serialize;
+use windlass_api::Status;
 
 use crate::{
     args::{Global, Output},
+    connect::connect,
     data_folder::DataFolder,
     failure::Failure,
     view::{self, Table, bytes},
@@ -41,7 +43,7 @@ pub(crate) async fn run(global: &Global) -> Result<ExitCode, Failure> {
         disk(&global.data_dir),
         cgroups(),
         containers(),
-        server(global),
+        server(global).await,
     ];
     match global.output {
         Output::Table => {
@@ -205,14 +207,14 @@ fn containers() -> Check {
     }
 }
 
-fn server(global: &Global) -> Check {
+async fn server(global: &Global) -> Check {
     let running =
         DataFolder::open(&global.data_dir).ok().filter(DataFolder::is_locked).and_then(|folder| folder.server());
     match running {
         Some(server) => Check {
             what: "server",
             state: State::Fine,
-            found: format!("process {} at http://{}", server.pid, server.address),
+            found: format!("process {} at http://{}{}", server.pid, server.address, leading(global).await),
             remedy: String::new(),
         },
         None => Check {
@@ -221,6 +223,18 @@ fn server(global: &Global) -> Check {
             found: "none over this data folder".to_owned(),
             remedy: "`windlass up` starts one".to_owned(),
         },
+    }
+}
+
+/// Returns whether the running server decides, where it shares its database with others.
+async fn leading(global: &Global) -> String {
+    let Ok(client) = connect(global) else { return String::new() };
+    match client.get::<Status>("/api/v1/status").await {
+        Ok(status) if status.database != "postgres" => String::new(),
+        Ok(Status { leads: true, .. }) => ", leads".to_owned(),
+        Ok(Status { leader: Some(leader), .. }) => format!(", follows {leader}"),
+        Ok(_) => ", follows; nobody leads at the moment".to_owned(),
+        Err(_) => ", does not answer".to_owned(),
     }
 }
 

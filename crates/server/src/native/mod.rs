@@ -86,6 +86,8 @@ async fn status(State(state): State<AppState>, caller: Caller) -> Result<Json<St
         idle: state.control.is_idle(),
         busy: state.control.busy_reasons().await?,
         database: state.settings.database.clone(),
+        leads: state.control.leads(),
+        leader: state.control.leader().await?,
     }))
 }
 
