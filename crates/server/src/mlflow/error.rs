@@ -119,6 +119,11 @@ impl From<StoreError> for Error {
             StoreError::Busy => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "TEMPORARILY_UNAVAILABLE", "the database is busy")
             }
+            StoreError::Unreachable(_) => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "TEMPORARILY_UNAVAILABLE",
+                "the database cannot be reached; nothing acknowledged is lost, try again",
+            ),
             StoreError::DiskFull => {
                 Self::new(StatusCode::INSUFFICIENT_STORAGE, "INTERNAL_ERROR", StoreError::DiskFull.to_string())
             }
