@@ -12,6 +12,7 @@ mod mlflow;
 mod native;
 mod page;
 mod principal;
+mod pulse;
 mod serve;
 mod state;
 mod traffic;

@@ -7,6 +7,7 @@ use windlass_control::Control;
 use crate::{
     auth::TokenCache,
     page::{Sessions, Streams},
+    pulse::Pulse,
     traffic::{NoTraffic, Traffic},
 };
 
@@ -48,6 +49,7 @@ pub struct AppState {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) streams: Arc<Streams>,
     pub(crate) traffic: Arc<dyn Traffic>,
+    pub(crate) pulse: Arc<Pulse>,
 }
 
 impl AppState {
@@ -60,6 +62,7 @@ impl AppState {
             sessions: Arc::default(),
             streams: Arc::default(),
             traffic: Arc::new(NoTraffic),
+            pulse: Arc::default(),
         }
     }
 

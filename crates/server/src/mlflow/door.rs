@@ -123,7 +123,9 @@ impl Door {
         F: for<'t> Fn(&'t mut Tx, Arc<A>) -> BoxFuture<'t, std::result::Result<T, StoreError>> + Send + Sync + 'static,
     {
         let args = Arc::new(args);
-        Ok(self.state.control.store().write(move |tx| work(tx, Arc::clone(&args))).await?)
+        let written = self.state.control.store().write(move |tx| work(tx, Arc::clone(&args))).await?;
+        self.state.pulse.beat();
+        Ok(written)
     }
 
     /// As [`Door::write`] for a write of a few statements, which this thread makes by itself where nobody waits for it.
@@ -137,7 +139,9 @@ impl Door {
             return self.write(args, work).await;
         }
         let args = Arc::new(args);
-        Ok(self.state.control.store().write_here(move |tx| work(tx, Arc::clone(&args))).await?)
+        let written = self.state.control.store().write_here(move |tx| work(tx, Arc::clone(&args))).await?;
+        self.state.pulse.beat();
+        Ok(written)
     }
 
     /// Runs a read over shared arguments; see [`windlass_store::Store::read`].

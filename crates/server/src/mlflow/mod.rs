@@ -33,7 +33,8 @@ use axum::{
 };
 
 pub(crate) use short_way::{answer_short, is_short};
-pub(crate) use show::run_root;
+pub(crate) use filter::{Entity as FilterEntity, parse as parse_filter};
+pub(crate) use show::{model_root, run_root};
 
 use crate::{AppState, error::ApiError};
 

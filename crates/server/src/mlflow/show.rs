@@ -32,7 +32,7 @@ pub(crate) fn run_root(experiment: &ExperimentId, run: &RunId) -> String {
 }
 
 /// Returns where a logged model's artifacts lie, relative to the root of all artifacts.
-pub(super) fn model_root(experiment: &ExperimentId, model: &LoggedModelId) -> String {
+pub(crate) fn model_root(experiment: &ExperimentId, model: &LoggedModelId) -> String {
     format!("{experiment}/models/{model}/artifacts")
 }
 

@@ -6,7 +6,7 @@
 use maud::{Markup, html};
 use windlass_kinds::{
     Digest, Micros,
-    record::{DatasetVersionState, PipelineRunState, StepState},
+    record::{DatasetVersionState, PipelineRunState, RunStatus, StepState},
 };
 
 /// What a state means to whoever looks.
@@ -93,6 +93,17 @@ pub(super) fn badge(tone: Tone, word: &str) -> Markup {
 
 pub(super) fn run_badge(state: PipelineRunState) -> Markup {
     badge(Tone::of_run(state), windlass_control::state_word(state))
+}
+
+/// A tracking run's status in one word.
+pub(super) fn status_badge(status: RunStatus) -> Markup {
+    match status {
+        RunStatus::Running => badge(Tone::Busy, "running"),
+        RunStatus::Scheduled => badge(Tone::Calm, "scheduled"),
+        RunStatus::Finished => badge(Tone::Good, "finished"),
+        RunStatus::Failed => badge(Tone::Bad, "failed"),
+        RunStatus::Killed => badge(Tone::Calm, "killed"),
+    }
 }
 
 pub(super) fn step_badge(state: StepState) -> Markup {

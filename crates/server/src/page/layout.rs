@@ -20,6 +20,8 @@ pub(super) enum Part {
     Runs,
     /// Experiments and tracking runs.
     Experiments,
+    /// Registered models and their versions.
+    Models,
     /// The ledger.
     Ledger,
 }
@@ -117,6 +119,7 @@ fn bar(viewer: &Viewer, part: Part) -> Markup {
         (Part::Loop, "Loop", links.home()),
         (Part::Runs, "Runs", links.runs()),
         (Part::Experiments, "Experiments", links.experiments()),
+        (Part::Models, "Models", links.models()),
         (Part::Ledger, "Ledger", links.ledger()),
     ];
     html! {
@@ -172,6 +175,16 @@ fn mark() -> Markup {
 pub(super) fn section(id: &str, title: &str, body: Markup) -> Markup {
     html! {
         section aria-labelledby={(id) "-title"} data-live=(id) {
+            h2 id={(id) "-title"} { (title) }
+            (body)
+        }
+    }
+}
+
+/// As [`section`], for what tracking clients change: exchanged when one of them wrote something, too.
+pub(super) fn section_of_tracking(id: &str, title: &str, body: Markup) -> Markup {
+    html! {
+        section aria-labelledby={(id) "-title"} data-live=(id) data-tracking {
             h2 id={(id) "-title"} { (title) }
             (body)
         }

@@ -78,6 +78,31 @@ impl Links {
         format!("{}/experiments/{}", self.0, encode(experiment))
     }
 
+    /// The traces of one experiment.
+    pub(super) fn traces(&self, experiment: &str) -> String {
+        format!("{}/traces", self.experiment(experiment))
+    }
+
+    /// A trace.
+    pub(super) fn trace(&self, trace: &str) -> String {
+        format!("{}/traces/{}", self.0, encode(trace))
+    }
+
+    /// Several tracking runs beside each other.
+    pub(super) fn compare(&self) -> String {
+        format!("{}/compare", self.0)
+    }
+
+    /// All registered models.
+    pub(super) fn models(&self) -> String {
+        format!("{}/models", self.0)
+    }
+
+    /// Two versions of a model beside each other.
+    pub(super) fn versions_compared(&self, model: &str) -> String {
+        format!("{}/compare", self.model(model))
+    }
+
     /// The ledger.
     pub(super) fn ledger(&self) -> String {
         format!("{}/ledger", self.0)
@@ -104,4 +129,10 @@ impl Links {
 /// A tracking run; its id is unique over all projects.
 pub(super) fn tracking(run: &RunId) -> String {
     format!("/tracking/{}", encode(run.as_str()))
+}
+
+/// A file among the artifacts of a tracking run, or of a logged model that it made: its bytes, in a way that cannot harm.
+pub(super) fn artifact(run: &RunId, model: Option<&str>, path: &str, way: &str) -> String {
+    let model = model.map_or_else(String::new, |model| format!("&model={}", encode(model)));
+    format!("{}/file?path={}{model}&as={way}", tracking(run), encode(path))
 }

@@ -1,8 +1,8 @@
 //! What keeps a page lively: server-sent events (HTML Living Standard, section 9.2).
 //!
-//! `/changes` says that something changed, not what: the script asks for its page again and exchanges the parts that
-//! differ. A step's log comes as it is written. Streams end after some minutes, after which a browser asks again and
-//! is looked at anew, and when the server stops.
+//! `/changes` says that something changed (`change` in the loop, `tracking` by a client), not what: the script asks for
+//! its page again and exchanges the parts that differ. A step's log comes as it is written. Streams end after some
+//! minutes, after which a browser asks again and is looked at anew, and when the server stops.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -21,7 +21,7 @@ use windlass_control::Change;
 use windlass_kinds::AttemptId;
 
 use super::{error::PageError, viewer::Viewer};
-use crate::AppState;
+use crate::{AppState, pulse::Pulse};
 
 /// How many streams there may be at once.
 const STREAMS: usize = 128;
@@ -29,6 +29,8 @@ const STREAMS: usize = 128;
 const LIFE: Duration = Duration::from_secs(5 * 60);
 /// How long changes are gathered before one event tells of them.
 const GATHER: Duration = Duration::from_millis(400);
+/// How often it is asked whether tracking clients wrote.
+const TRACKING_EVERY: Duration = Duration::from_secs(1);
 /// How often a log is looked at while nothing comes.
 const LOG_EVERY: Duration = Duration::from_millis(500);
 /// The most of a log that one event holds, in bytes.
@@ -85,32 +87,61 @@ fn full() -> Response {
         .into_response()
 }
 
+/// What a stream of changes listens to.
+struct Listening {
+    lease: Lease,
+    changes: broadcast::Receiver<Change>,
+    pulse: Arc<Pulse>,
+    /// The count of writes that the page was told of.
+    known: u64,
+}
+
 /// `GET /changes`: an event whenever something changed.
 pub(super) async fn changes(State(state): State<AppState>, _viewer: Viewer) -> Response {
     let Some(lease) = state.streams.enter() else { return full() };
-    let first = (lease, state.control.changes());
-    answer(stream::unfold(first, |(mut lease, mut changes)| async move {
-        tokio::select! {
-            () = lease.over() => None,
-            more = gathered(&mut changes) => {
-                more.then(|| (Ok(Event::default().event("change").data("1")), (lease, changes)))
+    let known = state.pulse.count();
+    let first = Listening { lease, changes: state.control.changes(), pulse: state.pulse.clone(), known };
+    answer(stream::unfold(first, |mut listening| async move {
+        let Listening { lease, changes, pulse, known } = &mut listening;
+        // Each can be left and asked again without losing anything, unlike the gathering behind it.
+        let event = tokio::select! {
+            () = lease.over() => return None,
+            received = changes.recv() => match received {
+                Err(broadcast::error::RecvError::Closed) => return None,
+                // Too many to have seen each is a change too.
+                Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => "change",
+            },
+            count = written(pulse, *known) => {
+                *known = count;
+                "tracking"
             }
+        };
+        if event == "change" {
+            gather(changes).await;
         }
+        Some((Ok(Event::default().event(event).data("1")), listening))
     }))
 }
 
-/// Waits for a change and for what comes right behind it; false where nothing will come any more.
-async fn gathered(changes: &mut broadcast::Receiver<Change>) -> bool {
-    // Too many to have seen each is a change too.
-    if matches!(changes.recv().await, Err(broadcast::error::RecvError::Closed)) {
-        return false;
+/// Waits until tracking clients wrote more than `known` times; returns how often.
+async fn written(pulse: &Pulse, known: u64) -> u64 {
+    loop {
+        // First, so that a page that is told all the time is told at most so often.
+        tokio::time::sleep(TRACKING_EVERY).await;
+        let count = pulse.count();
+        if count != known {
+            return count;
+        }
     }
+}
+
+/// Takes in what comes right behind a change.
+async fn gather(changes: &mut broadcast::Receiver<Change>) {
     tokio::time::sleep(GATHER).await;
     while !matches!(
         changes.try_recv(),
         Err(broadcast::error::TryRecvError::Empty | broadcast::error::TryRecvError::Closed)
     ) {}
-    true
 }
 
 #[derive(Deserialize)]

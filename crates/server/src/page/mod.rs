@@ -19,6 +19,7 @@ mod links;
 mod live;
 mod loop_graph;
 mod model;
+mod models;
 mod monitor;
 mod pipeline;
 mod run;
@@ -27,6 +28,7 @@ mod sign_in;
 mod step;
 mod tracking;
 mod version;
+mod version_compare;
 mod viewer;
 
 use axum::{
@@ -54,18 +56,24 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/pipelines/{pipeline}", get(pipeline::show))
         .route("/datasets/{dataset}", get(dataset::show))
         .route("/datasets/{dataset}/versions/{version}", get(dataset::version))
+        .route("/models", get(models::list))
         .route("/models/{model}", get(model::show))
+        .route("/models/{model}/compare", get(version_compare::show))
         .route("/models/{model}/versions/{version}", get(version::show))
         .route("/endpoints/{endpoint}", get(endpoint::show))
         .route("/monitors/{monitor}", get(monitor::show))
-        .route("/experiments", get(experiment::list))
-        .route("/experiments/{experiment}", get(experiment::show))
+        .route("/experiments", get(tracking::experiments))
+        .route("/experiments/{experiment}", get(tracking::runs))
+        .route("/experiments/{experiment}/traces", get(tracking::traces))
+        .route("/traces/{trace}", get(tracking::trace))
+        .route("/compare", get(tracking::compare))
         .route("/ledger", get(ledger::show))
         .route("/ledger/{entry}", get(ledger::entry));
     Router::new()
         .route("/", get(home::show))
         .nest("/projects/{project}", project)
-        .route("/tracking/{run}", get(tracking::show))
+        .route("/tracking/{run}", get(tracking::run))
+        .route("/tracking/{run}/file", get(tracking::artifact_send))
         .route("/changes", get(live::changes))
         .route("/sign-in", get(sign_in::exchange))
         .route("/sign-out", post(sign_in::sign_out))
@@ -86,9 +94,10 @@ pub(crate) fn is_open(path: &str) -> bool {
 
 /// Nothing but our own style and script, in nobody's frame; nothing kept by caches.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
-                      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+                      frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// Adds the headers that keep a page to itself (CSP level 3; OWASP secure headers).
+/// Adds the headers that keep a page to itself (CSP level 3; OWASP secure headers), where it has none of its own: files
+/// that people uploaded may do less.
 pub(crate) async fn guarded(mut response: Response) -> Response {
     let headers = response.headers_mut();
     for (name, value) in [
@@ -100,7 +109,7 @@ pub(crate) async fn guarded(mut response: Response) -> Response {
         (header::HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
         (header::HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     ] {
-        headers.insert(name, HeaderValue::from_static(value));
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
 }

@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use windlass_kinds::{
     Kind,
     manifest::{GateSpec, Spec},
+    record::ModelVersion,
 };
 
 use super::{
@@ -53,13 +54,34 @@ pub(super) async fn show(viewer: Viewer, Path((_, name)): Path<(String, String)>
         @if !description.is_empty() { p.lead { (description) } }
         (section("versions", "Versions", html! {
             @if versions.is_empty() { (empty("No version yet.")) } @else { (version_table(&versions, &verdicts, links)) }
+            @if versions.len() > 1 { (comparison(&links.versions_compared(&name), &versions)) }
         }))
         @for gate in spec.iter().flat_map(|spec| &spec.gates) {
             (section(&format!("gate-{}", gate.alias), &format!("The gate of {}", gate.alias), gate_table(gate)))
         }
         p { a href=(links.ledger_of(&format!("model {name}"))) { "Ledger entries of this model" } }
     };
-    Ok(Page::new(Part::Loop, name.as_str()).under("The loop", links.home()).beside(aliases).show(&viewer, body))
+    Ok(Page::new(Part::Models, name.as_str()).under("Models", links.models()).beside(aliases).show(&viewer, body))
+}
+
+/// Renders the choice of two versions to put beside each other: the newest two unless somebody chooses.
+fn comparison(path: &str, versions: &[ModelVersion]) -> Markup {
+    let choice = |name: &str, chosen: usize| {
+        html! {
+            select id={"version-" (name)} name=(name) {
+                @for (place, version) in versions.iter().enumerate() {
+                    option value=(version.version) selected[place == chosen] { "version " (version.version) }
+                }
+            }
+        }
+    };
+    html! {
+        form.filter method="get" action=(path) {
+            label for="version-one" { "Compare" } (choice("one", 1))
+            label for="version-other" { "with" } (choice("other", 0))
+            button type="submit" { "Compare" }
+        }
+    }
 }
 
 fn gate_table(gate: &GateSpec) -> Markup {

@@ -87,8 +87,8 @@ pub(super) async fn show(
         @for alias in &aliases { (badge(Tone::Good, alias)) " " }
         @if version.pending.is_some() { (badge(Tone::Busy, "its step is not over")) }
     };
-    let page = Page::new(Part::Loop, format!("{model} version {number}"))
-        .under("The loop", links.home())
+    let page = Page::new(Part::Models, format!("{model} version {number}"))
+        .under("Models", links.models())
         .under(model.as_str(), links.model(&model))
         .beside(aside);
     Ok(page.show(&viewer, body))

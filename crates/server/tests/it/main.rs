@@ -7,4 +7,5 @@ mod mlflow_client;
 mod native;
 mod page;
 mod page_story;
+mod page_tracking;
 mod support;

@@ -6,6 +6,8 @@ function follow_fragment() {
   const patterns = [
     [/^#\/experiments\/\d+\/runs\/([0-9a-f]{32})/, (found) => "/tracking/" + found[1]],
     [/^#\/experiments\/\d+\/models\/(m-[0-9a-f]+)/, (found) => "/tracking/" + found[1]],
+    [/^#\/experiments\/\d+\/traces\?.*\b(tr-[0-9a-f]+)/, (found) => home() + "/traces/" + found[1]],
+    [/^#\/experiments\/(\d+)\/traces/, (found) => home() + "/experiments/" + found[1] + "/traces"],
     [/^#\/experiments\/(\d+)/, (found) => home() + "/experiments/" + found[1]],
     [/^#\/models\/([^/?]+)\/versions\/(\d+)/, (found) => home() + "/models/" + found[1] + "/versions/" + found[2]],
     [/^#\/models\/([^/?]+)/, (found) => home() + "/models/" + found[1]],
@@ -60,15 +62,25 @@ function exchange(fresh) {
     if (!other || part.isEqualNode(other)) continue;
     const open = [...part.querySelectorAll("details[open][id]")].map((one) => one.id);
     const scrolled = [...part.querySelectorAll(".scroll")].map((one) => one.scrollLeft);
-    const focused = part.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+    const marked = new Set([...part.querySelectorAll("input:checked[value]")].map((one) => one.value));
+    const focused = part.contains(document.activeElement) ? name_of(document.activeElement) : null;
     part.replaceWith(document.adoptNode(other));
     for (const id of open) document.getElementById(id)?.setAttribute("open", "");
+    for (const one of other.querySelectorAll("input[type=checkbox][value]")) one.checked = marked.has(one.value);
     other.querySelectorAll(".scroll").forEach((one, place) => {
       if (scrolled[place] !== undefined) one.scrollLeft = scrolled[place];
     });
-    if (focused) other.querySelector('[href="' + CSS.escape(focused) + '"]')?.focus({ preventScroll: true });
+    if (focused) other.querySelector(focused)?.focus({ preventScroll: true });
   }
   show_newest();
+}
+
+// A selector that finds the same place in a fresh part.
+function name_of(one) {
+  if (one.getAttribute("href")) return '[href="' + CSS.escape(one.getAttribute("href")) + '"]';
+  if (one.type === "checkbox") return 'input[value="' + CSS.escape(one.value) + '"]';
+  const around = one.closest("details[id]");
+  return around && one.tagName === "SUMMARY" ? "#" + CSS.escape(around.id) + " > summary" : null;
 }
 
 // The newest end of a wide drawing is what people come for.
@@ -99,7 +111,8 @@ function listen() {
   let was_away = false;
   stream.onopen = () => {
     say("live", "on");
-    if (was_away) refresh();
+    // A client may have written between the page and its stream.
+    if (was_away || document.querySelector("[data-tracking]")) refresh();
     was_away = false;
   };
   stream.onerror = () => {
@@ -111,6 +124,9 @@ function listen() {
     }
   };
   stream.addEventListener("change", refresh);
+  stream.addEventListener("tracking", () => {
+    if (document.querySelector("[data-tracking]")) refresh();
+  });
 }
 
 function hush() {

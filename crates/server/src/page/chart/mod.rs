@@ -4,10 +4,22 @@
 //! labels and paths to go to; what they mean is the page's.
 
 mod line;
+mod ordinate;
+mod parallel;
+mod plot;
+mod scale;
+mod scatter;
+mod smooth;
 mod timeline;
+mod waterfall;
 
 pub(super) use line::{Bound, Line, Point, sparkline};
+pub(super) use ordinate::Coordinate;
+pub(super) use parallel::Parallel;
+pub(super) use plot::{Axis, Plot, Series, class};
+pub(super) use scatter::{Mark, Scatter};
 pub(super) use timeline::{Bar, timeline};
+pub(super) use waterfall::{Work, short, waterfall};
 
 /// Maps values onto pixels.
 #[derive(Debug, Clone, Copy)]

@@ -261,7 +261,9 @@ fn side_by_side(drawable: &[Column], pairs: &Pairs) -> Vec<Column> {
     if !chosen.is_empty() {
         return chosen.into_iter().take(SIDE_BY_SIDE_MOST).collect();
     }
-    let mut some: Vec<Column> = drawable.iter().take(SIDE_BY_SIDE).cloned().collect();
+    // Tags are remarks, often long ones: they stand there where somebody wants them.
+    let some = drawable.iter().filter(|column| !matches!(column, Column::Tag(_)));
+    let mut some: Vec<Column> = some.take(SIDE_BY_SIDE).cloned().collect();
     // Params to the left, metrics to the right: from what was given to what came of it.
     some.sort_by_key(|column| matches!(column, Column::Metric(_)));
     some
