@@ -24,16 +24,22 @@ pub fn same(a: &[u8; 32], b: &[u8; 32]) -> bool {
 /// Returns the token of an `Authorization` header: `Bearer TOKEN`, or `Basic` with the token as password, as clients
 /// with `MLFLOW_TRACKING_USERNAME` and `MLFLOW_TRACKING_PASSWORD` send it.
 pub fn of_header(value: &str) -> Option<String> {
+    parts_of_header(value).map(|(_, token)| token)
+}
+
+/// As [`of_header`], with the name that `Basic` has beside the token. The name says nothing about who asks: a token
+/// does that alone.
+pub fn parts_of_header(value: &str) -> Option<(Option<String>, String)> {
     use base64::{Engine, engine::general_purpose::STANDARD};
     let (scheme, rest) = value.split_once(' ')?;
     let rest = rest.trim();
     if scheme.eq_ignore_ascii_case("bearer") {
-        return (!rest.is_empty()).then(|| rest.to_owned());
+        return (!rest.is_empty()).then(|| (None, rest.to_owned()));
     }
     if scheme.eq_ignore_ascii_case("basic") {
         let decoded = String::from_utf8(STANDARD.decode(rest).ok()?).ok()?;
-        let (_, password) = decoded.split_once(':')?;
-        return (!password.is_empty()).then(|| password.to_owned());
+        let (name, password) = decoded.split_once(':')?;
+        return (!password.is_empty()).then(|| (Some(name.to_owned()), password.to_owned()));
     }
     None
 }
@@ -48,6 +54,7 @@ mod tests {
         assert_eq!(token.len(), 46);
         assert_eq!(of_header(&format!("Bearer {token}")), Some(token.clone()));
         assert_eq!(of_header("basic YW5uOndsX3g="), Some("wl_x".to_owned()));
+        assert_eq!(parts_of_header("Basic YW5uOndsX3g="), Some((Some("ann".to_owned()), "wl_x".to_owned())));
         for bad in ["", "Bearer", "Bearer ", "Basic !", "Basic YW5u", "Digest x"] {
             assert_eq!(of_header(bad), None, "{bad}");
         }

@@ -212,11 +212,17 @@ pub struct LogAnswer {
 pub struct TokenRequest {
     /// A name for people.
     pub name: String,
-    /// The project it is good for; all where absent.
+    /// The project it is good for; all where absent (for a user, all of which they are a member).
     #[serde(default)]
     pub project: Option<windlass_kinds::Name>,
-    /// What it may do.
+    /// What it may do; for a user's token the most that it may do.
     pub role: windlass_kinds::manifest::Role,
+    /// The user whose rights it gives: those that the members of each project say. Fixed rights where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Revoke the token that has the name now. Without it a name in use is refused.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replace: bool,
     /// For how long, in seconds; for ever where absent.
     #[serde(default)]
     pub seconds: Option<u64>,

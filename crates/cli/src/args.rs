@@ -535,23 +535,34 @@ pub(crate) enum LedgerCommand {
 pub(crate) enum TokenCommand {
     /// Make a token; its secret is printed once
     #[command(
-        after_help = "It is good for the project that --project names, and for all where it names none.\n\nExamples:\n  windlass token create alice --role contributor --project default --expires 720h\n  windlass token create ci --role maintainer"
+        after_help = "It is good for the project that --project names, and for all where it names none. With --user its rights are those that each project gives its member, and --role is the most of them. The secret goes to standard output alone.\n\nExamples:\n  windlass token create ci --role contributor --project flights --expires 720h\n  windlass token create alice-laptop --user alice\n  windlass token create alice-dashboard --user alice --role viewer --project flights\n  windlass token create ci --replace > token.txt     revokes the one of that name"
     )]
     Create {
         /// A name for it
         name: String,
-        /// What it may do
-        #[arg(long, value_enum, default_value = "contributor")]
-        role: RoleArg,
+        /// What it may do: contributor by default; for a user's token the most that it may do
+        #[arg(long, value_enum)]
+        role: Option<RoleArg>,
+        /// The user, as projects name their members, whose rights it gives
+        #[arg(long, value_name = "NAME")]
+        user: Option<String>,
+        /// Revoke the token that has the name now
+        #[arg(long)]
+        replace: bool,
         /// For how long; for ever where absent
         #[arg(long, value_name = "SPAN")]
         expires: Option<windlass_kinds::Span>,
     },
     /// List tokens, without their secrets
-    #[command(alias = "ls", after_help = "Example:\n  windlass token list")]
+    #[command(
+        alias = "ls",
+        after_help = "Examples:\n  windlass token list\n  windlass token list --project flights\n  windlass token list -o json"
+    )]
     List,
-    /// Revoke a token
-    #[command(after_help = "Example:\n  windlass token revoke alice")]
+    /// Revoke a token; once more changes nothing
+    #[command(
+        after_help = "It works no more within two seconds, and answers under way end.\n\nExamples:\n  windlass token revoke ci\n  windlass token revoke ci --project flights     where several have the name"
+    )]
     Revoke {
         // Not called `token`: clap would take it for the global option of that name.
         /// Its id or name

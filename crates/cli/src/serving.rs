@@ -396,6 +396,7 @@ async fn local_token(folder: &DataFolder, store: &Store, clock: &dyn Clock) -> R
         name: "local".to_owned(),
         project: None,
         role: Role::Admin,
+        user: None,
         created_at: now,
         expires_at: None,
         last_used_at: None,

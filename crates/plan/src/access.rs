@@ -1,9 +1,15 @@
 //! Who may do what: one table, and what it does not name is refused.
 //!
-//! A role includes the roles before it, so that each operation needs only its least role. The table knows nothing of
-//! tokens, sessions or HTTP; a caller brings a role and the project its token is good for.
+//! A role includes the roles before it, so that each operation needs only its least role. Where a token is a user's, the
+//! role follows from the members that each project names: [`member_roles`]. The table knows nothing of sessions or HTTP;
+//! a caller brings a role and the project its token is good for.
 
-use windlass_kinds::{Name, manifest::Role};
+use std::collections::BTreeMap;
+
+use windlass_kinds::{
+    Name,
+    manifest::{ProjectSpec, Role},
+};
 
 /// Everything that somebody can ask for and that may be refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -107,6 +113,18 @@ pub fn in_scope(scope: Option<&Name>, project: &Name) -> bool {
     scope.is_none_or(|scope| scope == project)
 }
 
+/// Returns the projects that a user's token is good for, with the role in each: the one that the project gives its
+/// member, and no more than the token's `most`. A token of one project (`only`) is good for no other.
+pub fn member_roles<'a>(
+    user: &str,
+    most: Role,
+    only: Option<&Name>,
+    projects: impl IntoIterator<Item = (&'a Name, &'a ProjectSpec)>,
+) -> BTreeMap<Name, Role> {
+    let within = projects.into_iter().filter(|(project, _)| in_scope(only, project));
+    within.filter_map(|(project, spec)| Some((project.clone(), most.min(*spec.members.get(user)?)))).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -163,5 +181,33 @@ xxxx ReadLedger
         assert!(in_scope(None, &one));
         assert!(in_scope(Some(&one), &one));
         assert!(!in_scope(Some(&one), &other));
+    }
+
+    #[test]
+    fn a_user_has_the_lesser_of_two_roles() {
+        let project = |name: &str, members: &[(&str, Role)]| {
+            let members = members.iter().map(|(member, role)| ((*member).to_owned(), *role)).collect();
+            (name.parse::<Name>().unwrap(), ProjectSpec { members, ..ProjectSpec::default() })
+        };
+        let projects = [
+            project("one", &[("ann", Role::Maintainer), ("bob", Role::Viewer)]),
+            project("three", &[]),
+            project("two", &[("ann", Role::Viewer)]),
+        ];
+        for (user, most, only, expected) in [
+            ("ann", Role::Admin, None, "one: Maintainer, two: Viewer"),
+            ("ann", Role::Contributor, None, "one: Contributor, two: Viewer"),
+            ("ann", Role::Admin, Some("two"), "two: Viewer"),
+            ("ann", Role::Admin, Some("three"), ""),
+            ("bob", Role::Admin, None, "one: Viewer"),
+            ("Ann", Role::Admin, None, ""),
+            ("", Role::Admin, None, ""),
+        ] {
+            let only = only.map(|only: &str| only.parse().unwrap());
+            let specs = projects.iter().map(|(name, spec)| (name, spec));
+            let roles = member_roles(user, most, only.as_ref(), specs);
+            let shown: Vec<String> = roles.iter().map(|(project, role)| format!("{project}: {role:?}")).collect();
+            assert_eq!(shown.join(", "), expected, "{user} {most:?} {only:?}");
+        }
     }
 }

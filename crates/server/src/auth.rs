@@ -1,147 +1,188 @@
-//! Who asks, and through which door: `Host`, `Origin`, and the token. Fills the request's [`Principal`].
+//! Who asks, and through which door: `Host`, `Origin`, the token, and what the route needs. Fills the request's
+//! [`Principal`].
 //!
-//! A request without a valid token reaches nothing but liveness. Tokens are looked up by their SHA-256, so the
-//! comparison does not leak; an answer is remembered for a few seconds, after which a revoked token no longer works.
+//! A request without a valid token reaches nothing but liveness and the sign-in. Tokens are looked up by their SHA-256,
+//! so the comparison does not leak; an answer is remembered for a few seconds, after which a revoked token no longer
+//! works, and an answer under way that lasts longer is broken off. A route that [`rules`] does not name is refused.
 
-use std::{
-    collections::HashMap,
-    sync::Mutex,
-    time::{Duration, Instant},
-};
+mod failures;
+mod host;
+mod prefix;
+mod stream;
+mod tokens;
+
+use std::{net::IpAddr, time::Instant};
 
 use axum::{
-    extract::{Request, State},
-    http::{HeaderMap, StatusCode, Uri, header},
+    extract::{MatchedPath, Request, State},
+    http::{self, HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use windlass_api::token;
-use windlass_control::{attempt_of_token, chain};
-use windlass_kinds::{
-    Name,
-    manifest::Role,
-    record::{Actor, AttemptState},
-};
+use windlass_api::PROJECT_HEADER;
+use windlass_kinds::{Name, manifest::did_you_mean};
+use windlass_plan::access::allowed;
 
+pub(crate) use self::{failures::FailedLogins, prefix::take as take_project, tokens::TokenCache};
+use self::{
+    failures::From,
+    tokens::{Credential, default_project},
+};
 use crate::{
     AppState,
     error::ApiError,
-    page,
-    principal::{AttemptContext, Principal},
+    mlflow, page,
+    principal::Principal,
+    rules::{self, Found, Rule},
 };
 
-/// How long an answer of the store about a token is believed.
-const REMEMBER: Duration = Duration::from_secs(2);
-/// How many answers are remembered.
-const REMEMBERED: usize = 10_000;
+/// The address at the other end of a request's connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) IpAddr);
 
-/// Answers about tokens, by their hash.
-#[derive(Default)]
-pub(crate) struct TokenCache(Mutex<HashMap<[u8; 32], (Instant, Principal)>>);
+/// A request as the door sees it.
+struct Knock<'a> {
+    headers: &'a HeaderMap,
+    uri: &'a Uri,
+    peer: Option<IpAddr>,
+}
 
-impl TokenCache {
-    fn get(&self, hash: &[u8; 32]) -> Option<Principal> {
-        let cache = self.0.lock().expect("not poisoned");
-        cache.get(hash).filter(|(at, _)| at.elapsed() < REMEMBER).map(|(_, principal)| principal.clone())
+impl<'a> Knock<'a> {
+    fn of<B>(request: &'a http::Request<B>) -> Self {
+        let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
+        Self { headers: request.headers(), uri: request.uri(), peer }
     }
 
-    fn put(&self, hash: [u8; 32], principal: &Principal) {
-        let mut cache = self.0.lock().expect("not poisoned");
-        if cache.len() >= REMEMBERED {
-            cache.clear();
-        }
-        cache.insert(hash, (Instant::now(), principal.clone()));
+    fn is_page(&self) -> bool {
+        page::is_page(self.uri.path())
     }
 
-    /// Forgets everything: a token was revoked, an attempt ended.
-    pub(crate) fn clear(&self) {
-        self.0.lock().expect("not poisoned").clear();
+    /// Returns the project that the request names: in its header, or as a page does, in its path.
+    fn project(&self) -> Option<Result<Name, ApiError>> {
+        let named = match self.headers.get(PROJECT_HEADER) {
+            Some(value) => value.to_str().unwrap_or(""),
+            None => self.uri.path().strip_prefix("/projects/")?.split('/').next().unwrap_or(""),
+        };
+        Some(crate::native::parse_name(named))
     }
 }
 
-/// Checks the door and the token, then lets the request on with its [`Principal`].
+/// Checks the door, the token and the route, then lets the request on with its [`Principal`].
 pub(crate) async fn check(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
-    if let Err(refusal) = check_door(&state, request.headers(), request.uri()) {
+    let knock = Knock::of(&request);
+    if let Err(refusal) = host::check(&state, knock.headers, knock.uri) {
         return refusal.into_response();
     }
-    if is_open(request.uri().path()) {
+    let found = match request.extensions().get::<MatchedPath>() {
+        Some(path) => rules::find(request.method(), path.as_str()),
+        // Paths without a route are answered by refusals alone.
+        None => Found::Rule(Rule::Known),
+    };
+    if found == Found::Rule(Rule::Open) {
         return next.run(request).await;
     }
-    let is_page = page::is_page(request.uri().path());
-    let found = match request.headers().contains_key(header::AUTHORIZATION) || !is_page {
-        true => principal(&state, request.headers()).await,
-        false => session_principal(&state, request.headers()).await,
+    let (principal, credential) = match admit(&state, &knock).await {
+        Ok(admitted) => admitted,
+        Err(refusal) => return refuse(&knock, refusal).await,
     };
     match found {
-        Ok(principal) => {
-            request.extensions_mut().insert(principal);
-            next.run(request).await
+        Found::Rule(Rule::Needs(operation)) if !allowed(principal.role, operation) => {
+            return refuse(&knock, principal.lacks()).await;
         }
-        Err(refusal) if is_page => page::refuse(request.uri(), request.headers(), refusal).await,
-        Err(refusal) => crate::mlflow_or_native(request.uri().path(), refusal),
+        Found::Rule(Rule::Open | Rule::Known | Rule::Needs(_)) => {}
+        Found::OtherMethod => return other_method(request.method(), request.uri()),
+        Found::Nothing => {
+            let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+            tracing::error!("no rule says who may {} {path}: it is refused", request.method());
+            return refuse(&knock, ApiError::forbidden("no rule says who may do that")).await;
+        }
+    }
+    request.extensions_mut().insert(principal.clone());
+    let answer = next.run(request).await;
+    stream::watched(&state, credential, principal, answer)
+}
+
+/// As [`check`] for a path that is no page's, whose handler asks for the role: returns who asks, or what to answer.
+pub(crate) fn enter<'a, B>(
+    state: &'a AppState,
+    request: &'a http::Request<B>,
+) -> impl Future<Output = Result<Principal, Response>> + use<'a, B> {
+    // Taken apart before anything waits: a body cannot be looked at by several threads.
+    let knock = Knock::of(request);
+    async move {
+        host::check(state, knock.headers, knock.uri).map_err(IntoResponse::into_response)?;
+        match admit(state, &knock).await {
+            Ok((principal, _)) => Ok(principal),
+            Err(refusal) => Err(refuse(&knock, refusal).await),
+        }
     }
 }
 
-/// As [`check`] for a path that is no page's and needs a token: returns who asks, or what to answer.
-pub(crate) async fn enter(state: &AppState, headers: &HeaderMap, uri: &Uri) -> Result<Principal, Response> {
-    check_door(state, headers, uri).map_err(IntoResponse::into_response)?;
-    let found = principal(state, headers).await;
-    found.map_err(|refusal| crate::mlflow_or_native(uri.path(), refusal))
-}
-
-/// Paths that need no token: they tell that the server lives, or let somebody sign in.
-fn is_open(path: &str) -> bool {
-    matches!(path, "/health" | "/healthz" | "/readyz" | "/version") || page::is_open(path)
-}
-
-/// Returns who knocks at a door beside ours, with the project that the request names.
+/// Returns who knocks at a door beside ours, in the project that the request names.
 pub(crate) async fn knock(state: &AppState, headers: &HeaderMap, uri: &Uri) -> Result<Principal, ApiError> {
-    check_door(state, headers, uri)?;
-    principal(state, headers).await?.narrowed(headers)
+    host::check(state, headers, uri)?;
+    Ok(admit(state, &Knock { headers, uri, peer: None }).await?.0)
 }
 
-/// Refuses a `Host` that is not ours (DNS rebinding) and an `Origin` that is another site's.
-fn check_door(state: &AppState, headers: &HeaderMap, uri: &Uri) -> Result<(), ApiError> {
-    let host = match (uri.host(), headers.get(header::HOST)) {
-        (_, Some(value)) => value.to_str().unwrap_or(""),
-        (Some(host), None) => host,
-        (None, None) => "",
+/// Returns who asks, as it works in the project that the request names or, for want of one, in its own.
+async fn admit(state: &AppState, knock: &Knock<'_>) -> Result<(Principal, Credential), ApiError> {
+    let (credential, name) = match Credential::of_headers(knock.headers) {
+        Some(shown) => shown,
+        None if knock.is_page() && !knock.headers.contains_key(header::AUTHORIZATION) => {
+            // A session is as good as its token is now: a revoked token ends its sessions.
+            let hash = page::token_of(state, knock.headers).ok_or_else(unauthenticated)?;
+            (Credential::of_hash(hash), None)
+        }
+        None => return Err(unauthenticated()),
     };
-    let name = host_name(host);
-    let known = is_loopback_name(name) || state.settings.hosts.iter().any(|known| known.eq_ignore_ascii_case(name));
-    if !known {
-        return Err(ApiError::new(
-            StatusCode::FORBIDDEN,
-            "host",
-            format!("this server does not answer for host `{name}`"),
-        )
-        .hint("use the address it listens at, or start it with --host NAME"));
+    let principal = match tokens::remembered(state, &credential) {
+        Some(principal) => principal,
+        None => look_up(state, &credential, From { peer: knock.peer, name: name.as_deref() }).await?,
+    };
+    let principal = match knock.project() {
+        // Pages look by themselves whether a project is there; a user's role depends on it.
+        Some(project) if !knock.is_page() || principal.memberships.is_some() => principal.within(project?)?,
+        None if !knock.is_page() && principal.is_undecided() => return Err(principal.undecided()),
+        Some(_) | None => principal,
+    };
+    if knock.headers.contains_key(PROJECT_HEADER) && mlflow::is_mlflow_path(knock.uri.path()) {
+        // MLflow's clients make experiments as they go: a misspelt project would seem to work.
+        known_project(state, &principal.project).await?;
     }
-    if let Some(origin) = headers.get(header::ORIGIN) {
-        let origin = origin.to_str().unwrap_or("");
-        let same = origin.split_once("://").is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host));
-        if !same {
-            return Err(ApiError::new(
-                StatusCode::FORBIDDEN,
-                "origin",
-                "requests from pages of another site are refused",
-            ));
+    Ok((principal, credential))
+}
+
+/// Looks a token up, unless whoever shows it was wrong too often.
+async fn look_up(state: &AppState, credential: &Credential, from: From<'_>) -> Result<Principal, ApiError> {
+    if let Some(wait) = state.failures.wait(&credential.hash, from, Instant::now()) {
+        let message = "too many wrong tokens came from here";
+        return Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too-many", message).retry_after(wait));
+    }
+    match tokens::principal_of(state, credential).await? {
+        Some(principal) => {
+            state.failures.succeeded(credential.hash, Instant::now());
+            Ok(principal)
+        }
+        None => {
+            state.failures.failed(&credential.hash, from, Instant::now());
+            Err(unauthenticated())
         }
     }
-    Ok(())
 }
 
-/// Returns the name in a `Host` header: without port, without the brackets of an IPv6 address.
-fn host_name(host: &str) -> &str {
-    if let Some(rest) = host.strip_prefix('[') {
-        return rest.split(']').next().unwrap_or("");
+/// How many projects are named to whoever asked for one that does not exist.
+const NAMED: usize = 20;
+
+/// Refuses a project that does not exist, and says which one may have been meant.
+pub(crate) async fn known_project(state: &AppState, wanted: &Name) -> Result<(), ApiError> {
+    let known = state.control.store().read_one(|tx| Box::pin(async move { tx.projects().await })).await?;
+    if known.contains(wanted) || *wanted == default_project() {
+        return Ok(());
     }
-    host.split(':').next().unwrap_or("")
-}
-
-fn is_loopback_name(name: &str) -> bool {
-    name.eq_ignore_ascii_case("localhost")
-        || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    let names = || known.iter().map(Name::as_str);
+    let hint = did_you_mean(wanted.as_str(), names())
+        .unwrap_or_else(|| format!("there is {}", names().take(NAMED).collect::<Vec<_>>().join(", ")));
+    Err(ApiError::not_found(format!("project {wanted}")).hint(hint))
 }
 
 fn unauthenticated() -> ApiError {
@@ -151,113 +192,25 @@ fn unauthenticated() -> ApiError {
     )
 }
 
-/// Returns who a page's session stands for, as its token says now: a revoked token ends its sessions.
-async fn session_principal(state: &AppState, headers: &HeaderMap) -> Result<Principal, ApiError> {
-    let hash = page::token_of(state, headers).ok_or_else(unauthenticated)?;
-    if let Some(principal) = state.tokens.get(&hash) {
-        return Ok(principal);
-    }
-    let principal = token_principal(state, hash).await?.ok_or_else(unauthenticated)?;
-    state.tokens.put(hash, &principal);
-    Ok(principal)
-}
-
-async fn principal(state: &AppState, headers: &HeaderMap) -> Result<Principal, ApiError> {
-    let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let token = header.and_then(token::of_header).ok_or_else(unauthenticated)?;
-    let hash = token::hash(&token);
-    if let Some(principal) = state.tokens.get(&hash) {
-        return Ok(principal);
-    }
-    let found = if token.starts_with("wla_") {
-        attempt_principal(state, &token).await?
+/// Shows a refusal in the dialect of the path it is for.
+async fn refuse(knock: &Knock<'_>, refusal: ApiError) -> Response {
+    let wait = refusal.wait();
+    let mut answer = if knock.is_page() {
+        page::refuse(knock.uri, knock.headers, refusal).await
     } else {
-        token_principal(state, hash).await?
+        crate::mlflow_or_native(knock.uri.path(), refusal)
     };
-    let principal = found.ok_or_else(unauthenticated)?;
-    state.tokens.put(hash, &principal);
-    Ok(principal)
+    if let Some(wait) = wait {
+        // Whole seconds (RFC 9110, section 10.2.3), and not too early.
+        answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs_f64().ceil() as u64));
+    }
+    answer
 }
 
-async fn token_principal(state: &AppState, hash: [u8; 32]) -> Result<Option<Principal>, ApiError> {
-    let now = state.control.clock().now();
-    let found =
-        state.control.store().read_one(move |tx| Box::pin(async move { tx.token_by_hash(&hash).await })).await?;
-    let Some(found) = found else { return Ok(None) };
-    let over = found.revoked_at.is_some() || found.expires_at.is_some_and(|at| at <= now);
-    if over {
-        return Ok(None);
+fn other_method(method: &Method, uri: &Uri) -> Response {
+    if mlflow::is_mlflow_path(uri.path()) {
+        return mlflow::wrong_method(method, uri);
     }
-    // Last use is kept to the minute, so that reading does not write all the time.
-    if found.last_used_at.is_none_or(|at| now.since(at) > Duration::from_secs(60)) {
-        let id = found.id.clone();
-        let used = state
-            .control
-            .store()
-            .write(move |tx| {
-                let id = id.clone();
-                Box::pin(async move { tx.token_used(&id, now).await })
-            })
-            .await;
-        if let Err(error) = used {
-            tracing::warn!("a token's last use was not kept: {}", chain(&error));
-        }
-    }
-    let project = found.project.clone().unwrap_or_else(default_project);
-    Ok(Some(Principal {
-        actor: Actor::token(&found.name),
-        role: found.role,
-        project,
-        any_project: found.project.is_none(),
-        attempt: None,
-    }))
-}
-
-async fn attempt_principal(state: &AppState, token: &str) -> Result<Option<Principal>, ApiError> {
-    let Some(id) = attempt_of_token(&state.control.settings().attempt_secret, token) else { return Ok(None) };
-    let read = state
-        .control
-        .store()
-        .read(move |tx| {
-            let id = id.clone();
-            Box::pin(async move {
-                let Some(attempt) = tx.attempt_get(&id).await? else { return Ok(None) };
-                let step = tx.step_run_get(&attempt.step_run).await?;
-                let run = tx.pipeline_run_get(&attempt.run).await?;
-                Ok(Some((attempt, step, run)))
-            })
-        })
-        .await?;
-    let Some((attempt, Some(step), Some(run))) = read else { return Ok(None) };
-    if attempt.state != AttemptState::Running {
-        return Ok(None);
-    }
-    Ok(Some(Principal {
-        actor: Actor::step(run.pipeline.as_str(), step.step.as_str()),
-        role: Role::Contributor,
-        project: attempt.project.clone(),
-        any_project: false,
-        attempt: Some(AttemptContext { attempt: attempt.id, step_run: attempt.step_run, run: attempt.tracking_run }),
-    }))
-}
-
-/// The project of requests that name none.
-pub(crate) fn default_project() -> Name {
-    "default".parse().expect("a name")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn host_names_lose_port_and_brackets() {
-        for (host, name) in
-            [("localhost:7070", "localhost"), ("[::1]:7070", "::1"), ("127.0.0.1", "127.0.0.1"), ("", "")]
-        {
-            assert_eq!(host_name(host), name);
-        }
-        assert!(is_loopback_name("LocalHost") && is_loopback_name("::1") && is_loopback_name("127.9.9.9"));
-        assert!(!is_loopback_name("evil.example") && !is_loopback_name("10.0.0.1") && !is_loopback_name(""));
-    }
+    let message = format!("the method {method} is not allowed for {}", uri.path());
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method", message).into_response()
 }

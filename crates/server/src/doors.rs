@@ -17,7 +17,12 @@ use tokio::{
 };
 use tower::Service as _;
 
-use crate::{AppState, mlflow, unread::Unread};
+use crate::{
+    AppState,
+    auth::{self, Peer},
+    mlflow,
+    unread::Unread,
+};
 
 /// How many threads at least: a request that computes for a while holds up only the connections of its thread.
 const LEAST: usize = 2;
@@ -112,8 +117,8 @@ fn answer(
                 _ = stopped.wait_for(|stopped| *stopped) => break,
                 accepted = listener.accept() => accepted,
             };
-            let stream = match accepted {
-                Ok((stream, _)) => stream,
+            let (stream, peer) = match accepted {
+                Ok((stream, address)) => (stream, Peer(address.ip())),
                 // Another thread was quicker, or the peer thought better of it.
                 Err(error) if is_of_the_peer(&error) => continue,
                 Err(error) => {
@@ -130,7 +135,9 @@ fn answer(
             let service = service_fn(move |request: http::Request<Incoming>| {
                 let under_way = UnderWay::begin();
                 let unread = Unread::default();
-                let request = request.map(|body| unread.watch(body));
+                let mut request = request.map(|body| unread.watch(body));
+                request.extensions_mut().insert(peer);
+                auth::take_project(&mut request);
                 let short = mlflow::is_short(&request).then(|| state.clone());
                 let mut router = router.clone();
                 async move {

@@ -1,5 +1,7 @@
 //! How refusals of the native API look: a status and an [`ErrorBody`].
 
+use std::time::Duration;
+
 use axum::{
     Json,
     http::StatusCode,
@@ -15,17 +17,35 @@ use windlass_store::StoreError;
 pub(crate) struct ApiError {
     status: StatusCode,
     body: ErrorBody,
+    /// How long to wait before asking again.
+    wait: Option<Duration>,
 }
 
 impl ApiError {
     pub(crate) fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
         let body = ErrorBody { code: code.to_owned(), message: message.into(), hint: None, findings: Vec::new() };
-        Self { status, body }
+        Self { status, body, wait: None }
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.body.hint = Some(hint.into());
         self
+    }
+
+    /// Says how long to wait before asking again.
+    pub(crate) fn retry_after(mut self, wait: Duration) -> Self {
+        self.wait = Some(wait);
+        self
+    }
+
+    /// Returns how long to wait before asking again, where that helps.
+    pub(crate) fn wait(&self) -> Option<Duration> {
+        self.wait
+    }
+
+    /// Returns whether it is a failure of ours rather than a refusal.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.status.is_server_error()
     }
 
     /// Returns status and message, for a dialect that shows them in its own shape.
@@ -39,6 +59,10 @@ impl ApiError {
 
     pub(crate) fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid", message)
+    }
+
+    pub(crate) fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", message)
     }
 
     pub(crate) fn not_found(what: impl std::fmt::Display) -> Self {

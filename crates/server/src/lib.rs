@@ -12,6 +12,8 @@ mod mlflow;
 mod native;
 mod page;
 mod principal;
+mod routes;
+mod rules;
 mod pulse;
 mod serve;
 mod state;
@@ -22,7 +24,7 @@ use axum::response::{IntoResponse, Response};
 
 pub use endpoint_door::admit;
 pub use principal::{AttemptContext, Principal};
-pub use serve::{ServeError, bind, router, serve};
+pub use serve::{ServeError, bind, route_list, router, serve};
 pub use state::{AppState, ServerSettings};
 pub use traffic::{EndpointTraffic, Traffic};
 

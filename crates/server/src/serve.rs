@@ -2,10 +2,15 @@
 
 use std::{future::Future, net::SocketAddr};
 
-use axum::{Router, extract::DefaultBodyLimit, middleware};
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request},
+    http::Method,
+    middleware,
+};
 use tokio::net::TcpListener;
 
-use crate::{AppState, auth, doors::Doors, metrics, mlflow, native, page};
+use crate::{AppState, auth, doors::Doors, metrics, mlflow, native, page, routes::Routes};
 
 /// Why the server cannot serve.
 #[derive(Debug, thiserror::Error)]
@@ -24,13 +29,31 @@ pub enum ServeError {
     Serve(#[source] std::io::Error),
 }
 
-/// Returns all routes, behind the door.
+/// Every route that there is.
+fn routes() -> Routes {
+    Routes::new().merge(native::routes()).merge(mlflow::routes()).merge(page::routes()).merge(metrics::routes())
+}
+
+/// Returns the path of every route, as it was registered, and its methods; no methods means any.
+pub async fn route_list(state: &AppState) -> Vec<(String, Vec<Method>)> {
+    routes().list(state).await
+}
+
+/// Returns all routes, behind the door, as they are served.
 pub fn router(state: AppState) -> Router {
-    Router::new()
-        .merge(native::routes())
-        .merge(mlflow::routes())
-        .merge(page::routes())
-        .merge(metrics::routes())
+    let inner = behind_the_door(state);
+    // A router finds the route before any layer of its own runs.
+    let whole = tower::util::MapRequest::new(inner, |mut request: Request| {
+        auth::take_project(&mut request);
+        request
+    });
+    Router::new().fallback_service(whole)
+}
+
+/// As [`router`], for requests whose path has lost its project already.
+fn behind_the_door(state: AppState) -> Router {
+    routes()
+        .into_router()
         .layer(middleware::from_fn_with_state(state.clone(), auth::check))
         // Every handler caps its own body: JSON before parsing, uploads while streaming.
         .layer(DefaultBodyLimit::disable())
@@ -51,7 +74,8 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     let streams = state.streams.clone();
     let listener = listener.into_std().map_err(ServeError::Serve)?;
-    let mut doors = Doors::open(&listener, &state, &router(state.clone()).merge(beside)).map_err(ServeError::Serve)?;
+    let mut doors =
+        Doors::open(&listener, &state, &behind_the_door(state.clone()).merge(beside)).map_err(ServeError::Serve)?;
     drop(listener);
     tokio::select! {
         () = shutdown => {}

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use windlass_control::Control;
 
 use crate::{
-    auth::TokenCache,
+    auth::{FailedLogins, TokenCache},
     page::{Sessions, Streams},
     pulse::Pulse,
     traffic::{NoTraffic, Traffic},
@@ -46,6 +46,7 @@ pub struct AppState {
     /// The settings.
     pub settings: Arc<ServerSettings>,
     pub(crate) tokens: Arc<TokenCache>,
+    pub(crate) failures: Arc<FailedLogins>,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) streams: Arc<Streams>,
     pub(crate) traffic: Arc<dyn Traffic>,
@@ -59,6 +60,7 @@ impl AppState {
             control,
             settings: Arc::new(settings),
             tokens: Arc::default(),
+            failures: Arc::default(),
             sessions: Arc::default(),
             streams: Arc::default(),
             traffic: Arc::new(NoTraffic),

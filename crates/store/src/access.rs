@@ -12,11 +12,11 @@ impl Tx {
     /// Adds a token under the SHA-256 of its secret.
     pub async fn token_insert(&mut self, token: &Token, secret_hash: &[u8; 32]) -> Result<(), StoreError> {
         // No `..`: a new field needs a column.
-        let Token { id, name, project, role, created_at, expires_at, last_used_at, revoked_at } = token;
+        let Token { id, name, project, role, user, created_at, expires_at, last_used_at, revoked_at } = token;
         self.execute(
             "INSERT INTO token
-             (id, name, project, role, secret_hash, created_at, expires_at, last_used_at, revoked_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+             (id, name, project, role, secret_hash, created_at, expires_at, last_used_at, revoked_at, member)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
             args![
                 id.as_str(),
                 name,
@@ -26,7 +26,8 @@ impl Tx {
                 *created_at,
                 *expires_at,
                 *last_used_at,
-                *revoked_at
+                *revoked_at,
+                user.as_deref()
             ],
         )
         .await?;
@@ -36,7 +37,7 @@ impl Tx {
     /// Returns the token whose secret has this SHA-256, revoked and expired ones included.
     pub async fn token_by_hash(&mut self, secret_hash: &[u8; 32]) -> Result<Option<Token>, StoreError> {
         self.row(
-            "SELECT id, name, project, role, created_at, expires_at, last_used_at, revoked_at
+            "SELECT id, name, project, role, created_at, expires_at, last_used_at, revoked_at, member
              FROM token WHERE secret_hash = $1",
             args![secret_hash],
         )
@@ -53,11 +54,35 @@ impl Tx {
         Ok(changed > 0)
     }
 
+    /// Returns the tokens with this name that were not revoked, oldest first. Expired ones are among them.
+    pub async fn tokens_named(&mut self, name: &str) -> Result<Vec<Token>, StoreError> {
+        let rows = self
+            .rows(
+                "SELECT id, name, project, role, created_at, expires_at, last_used_at, revoked_at, member
+                 FROM token WHERE name = $1 AND revoked_at IS NULL ORDER BY created_at, id",
+                args![name],
+            )
+            .await?;
+        rows.iter().map(token).collect()
+    }
+
+    /// Returns a token, revoked and expired ones included.
+    pub async fn token_get(&mut self, id: &TokenId) -> Result<Option<Token>, StoreError> {
+        self.row(
+            "SELECT id, name, project, role, created_at, expires_at, last_used_at, revoked_at, member
+             FROM token WHERE id = $1",
+            args![id.as_str()],
+        )
+        .await?
+        .map(|row| token(&row))
+        .transpose()
+    }
+
     /// Returns all tokens, oldest first.
     pub async fn tokens(&mut self) -> Result<Vec<Token>, StoreError> {
         let rows = self
             .rows(
-                "SELECT id, name, project, role, created_at, expires_at, last_used_at, revoked_at
+                "SELECT id, name, project, role, created_at, expires_at, last_used_at, revoked_at, member
                  FROM token ORDER BY created_at, id",
                 args![],
             )
@@ -82,6 +107,7 @@ fn token(row: &Row) -> Result<Token, StoreError> {
         name: row.text(1)?,
         project,
         role: from_word(row.text(3)?)?,
+        user: row.opt_text(8)?,
         created_at: row.micros(4)?,
         expires_at: row.opt_int(5)?.map(Micros),
         last_used_at: row.opt_int(6)?.map(Micros),

@@ -18,11 +18,6 @@ use crate::{
 
 pub(crate) async fn run(global: &Global, args: RunArgs) -> Result<ExitCode, Failure> {
     let RunArgs { experiment, name, command } = args;
-    if let Some(project) = &global.in_project {
-        return Err(Failure::user("a tracked run goes to the project of its token, not to one that is named").hint(
-            format!("`windlass token create NAME --project {project}` makes a token for it; give it by WINDLASS_TOKEN"),
-        ));
-    }
     let running = global.server.is_some() || DataFolder::open(&global.data_dir).is_ok_and(|folder| folder.is_locked());
     let (client, token, serving) = if running {
         let client = connect(global)?;
@@ -53,7 +48,11 @@ pub(crate) async fn run(global: &Global, args: RunArgs) -> Result<ExitCode, Fail
         directory,
         experiment: experiment.unwrap_or_else(|| "Default".to_owned()),
         name,
-        uri: client.base().to_owned(),
+        uri: match &global.in_project {
+            // How a client of MLflow is told a project: it keeps the path of its address.
+            Some(project) => format!("{}/projects/{project}", client.base()),
+            None => client.base().to_owned(),
+        },
         token,
         excluded: global.data_dir.canonicalize().into_iter().collect(),
     };

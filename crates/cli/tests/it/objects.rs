@@ -107,7 +107,10 @@ fn a_project_is_named_on_the_command_line() {
     assert_eq!(place.json(&["get", "runs"]), json!([]));
     assert_eq!(place.json(&["get"]).as_array().map(Vec::len), Some(1));
     assert_eq!(place.json(&["get", "--project", "default"]), json!([]));
-    place.run(&["run", "--project", "team", "--", "true"]).says(1, &["project of its token", "windlass token create"]);
+    place.run(&["run", "--project", "team", "--", "sh", "-c", "echo $MLFLOW_TRACKING_URI"]).fine();
+    place
+        .run(&["run", "--project", "taem", "--", "true"])
+        .says(1, &["there is no project taem", "did you mean `team`"]);
     let secret = place.run(&["token", "create", "of-team", "--project", "team"]).fine().out.trim().to_owned();
     shows(&place.run(&["--token", &secret, "describe", "pipeline/p"]), &["project: team", "p-1"]);
     place.run(&["--token", &secret, "--project", "default", "get"]).says(1, &["not good for project default"]);

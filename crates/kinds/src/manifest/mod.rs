@@ -25,6 +25,7 @@ mod units;
 pub use check::{Known, NothingKnown, check};
 pub use emit::{to_yaml, value_to_yaml};
 pub use merge::{merge_settings, read};
+pub use nearest::did_you_mean;
 pub use parsed::{ParseOutcome, Parsed, parse};
 pub use plain::read_yaml;
 pub use source::{SOURCE_MAX, Source};

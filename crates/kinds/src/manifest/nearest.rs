@@ -24,7 +24,7 @@ pub(super) fn nearest<'a>(word: &str, options: impl IntoIterator<Item = &'a str>
 }
 
 /// Returns the remedy for a misspelt `word`: `did you mean …?`.
-pub(super) fn did_you_mean<'a>(word: &str, options: impl IntoIterator<Item = &'a str>) -> Option<String> {
+pub fn did_you_mean<'a>(word: &str, options: impl IntoIterator<Item = &'a str>) -> Option<String> {
     nearest(word, options).map(|option| format!("did you mean `{option}`?"))
 }
 

@@ -22,6 +22,11 @@ impl Actor {
         Self(format!("token:{name}"))
     }
 
+    /// A user, by the name under which projects list members.
+    pub fn user(name: &str) -> Self {
+        Self(format!("user:{name}"))
+    }
+
     /// The code of a step, by pipeline and step name: stable over attempts and runs.
     pub fn step(pipeline: &str, step: &str) -> Self {
         Self(format!("step:{pipeline}/{step}"))
@@ -53,8 +58,11 @@ pub struct Token {
     pub name: String,
     /// The project it is good for; `None` means all.
     pub project: Option<Name>,
-    /// What it may do.
+    /// What it may do; for a user's token the most that it may do, whatever the user is a member as.
     pub role: Role,
+    /// Whose it is, where its rights follow from the members of projects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
     /// When it was made.
     pub created_at: Micros,
     /// When it stops working; `None` means never.

@@ -7,7 +7,7 @@
 mod monitors;
 mod text;
 
-use axum::{Router, extract::State, http::header, response::IntoResponse, routing::get};
+use axum::{extract::State, http::header, response::IntoResponse, routing::get};
 use windlass_kinds::Name;
 use windlass_plan::access::Operation;
 use windlass_store::{StateCount, StoreError, Tx};
@@ -16,14 +16,14 @@ use self::{
     monitors::Watched,
     text::{CONTENT_TYPE, Text, Type},
 };
-use crate::{AppState, error::ApiError, native::Caller};
+use crate::{AppState, error::ApiError, native::Caller, routes::Routes};
 
 /// How many values of one monitor are shown.
 const VALUES: usize = 200;
 
 /// Returns the route.
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new().route("/metrics", get(show))
+pub(crate) fn routes() -> Routes {
+    Routes::new().route("/metrics", get(show))
 }
 
 /// Everything that is read at one moment.

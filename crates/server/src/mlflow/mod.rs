@@ -27,7 +27,7 @@ mod show;
 mod wire;
 
 use axum::{
-    Router,
+    http::{Method, Uri},
     response::{IntoResponse, Response},
     routing::{any, delete, get, patch, post, put},
 };
@@ -36,15 +36,15 @@ pub(crate) use short_way::{answer_short, is_short};
 pub(crate) use filter::{Entity as FilterEntity, parse as parse_filter};
 pub(crate) use show::{model_root, run_root};
 
-use crate::{AppState, error::ApiError};
+use crate::{error::ApiError, routes::Routes};
 
 pub(crate) use moved::{is_artifact_path, packed};
 /// The version of MLflow whose behaviour is followed; clients ask for it.
 pub(crate) const VERSION: &str = "3.17.2";
 
 /// Returns the routes of the dialect, each under both of MLflow's prefixes.
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new()
+pub(crate) fn routes() -> Routes {
+    Routes::new()
         .route("/health", get(other::health))
         .route("/version", get(other::version))
         .route("/get-artifact", get(artifacts::of_run))
@@ -55,16 +55,16 @@ pub(crate) fn routes() -> Router<AppState> {
         .merge(versioned("/ajax-api"))
 }
 
-fn versioned(prefix: &str) -> Router<AppState> {
-    Router::new()
+fn versioned(prefix: &str) -> Routes {
+    Routes::new()
         .nest(&format!("{prefix}/2.0/mlflow"), tracking())
         .nest(&format!("{prefix}/2.0/mlflow-artifacts"), files())
         .route(&format!("{prefix}/3.0/mlflow/server-info"), get(other::server_info))
         .route(&format!("{prefix}/{{*rest}}"), any(other::unserved))
 }
 
-fn tracking() -> Router<AppState> {
-    Router::new()
+fn tracking() -> Routes {
+    Routes::new()
         .route("/experiments/create", post(experiments::create))
         .route("/experiments/get", get(experiments::read))
         .route("/experiments/get-by-name", get(experiments::read_by_name))
@@ -131,8 +131,8 @@ fn tracking() -> Router<AppState> {
         .fallback(other::unserved)
 }
 
-fn files() -> Router<AppState> {
-    Router::new()
+fn files() -> Routes {
+    Routes::new()
         .route("/artifacts", get(artifacts::list))
         .route("/artifacts/{*path}", put(artifacts::upload).get(artifacts::download).delete(artifacts::remove))
         .method_not_allowed_fallback(other::wrong_method)
@@ -144,6 +144,11 @@ pub(crate) fn is_mlflow_path(path: &str) -> bool {
     ["/api/2.0/", "/api/3.0/", "/ajax-api/", "/get-artifact", "/model-versions/", "/v1/traces", "/graphql"]
         .iter()
         .any(|prefix| path.starts_with(prefix))
+}
+
+/// Refuses a method that a path of the dialect does not have.
+pub(crate) fn wrong_method(method: &Method, uri: &Uri) -> Response {
+    other::no_such_method(method, uri).into_response()
 }
 
 /// Shows a refusal of the door as MLflow would.

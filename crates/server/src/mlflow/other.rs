@@ -3,7 +3,7 @@
 use axum::{
     Json,
     extract::OriginalUri,
-    http::{Method, StatusCode},
+    http::{Method, StatusCode, Uri},
 };
 use serde::Serialize;
 
@@ -84,6 +84,10 @@ fn feature(path: &str) -> Option<&'static str> {
 }
 
 pub(super) async fn wrong_method(method: Method, OriginalUri(uri): OriginalUri) -> Error {
+    no_such_method(&method, &uri)
+}
+
+pub(super) fn no_such_method(method: &Method, uri: &Uri) -> Error {
     match feature(uri.path()) {
         Some(feature) => Error::not_implemented(feature),
         None => {

@@ -28,7 +28,7 @@ pub(crate) fn is_short(request: &Request) -> bool {
 
 /// Answers a request for which [`is_short`] holds.
 pub(crate) async fn answer_short(state: AppState, request: Request) -> Response {
-    let principal = match auth::enter(&state, request.headers(), request.uri()).await {
+    let principal = match auth::enter(&state, &request).await {
         Ok(principal) => principal,
         Err(refusal) => return refusal,
     };

@@ -13,7 +13,7 @@ mod tokens;
 mod verdicts;
 
 use axum::{
-    Json, Router,
+    Json,
     body::Bytes,
     extract::{FromRequest, FromRequestParts, Request, State},
     http::{StatusCode, request::Parts},
@@ -24,13 +24,13 @@ use windlass_api::{PROJECT_HEADER, Status};
 use windlass_kinds::Name;
 use windlass_plan::access::{Operation, allowed};
 
-use crate::{AppState, error::ApiError, principal::Principal};
+use crate::{AppState, auth, error::ApiError, principal::Principal, routes::Routes};
 
 pub(crate) use self::objects::parse_name;
 
 /// Returns the routes of the native API.
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new()
+pub(crate) fn routes() -> Routes {
+    Routes::new()
         .route("/api/v1/status", get(status))
         .route("/api/v1/plan", post(objects::plan))
         .route("/api/v1/apply", post(objects::apply))
@@ -91,9 +91,6 @@ async fn status(State(state): State<AppState>, caller: Caller) -> Result<Json<St
     }))
 }
 
-/// How many projects are named to whoever asked for one that does not exist.
-const NAMED: usize = 20;
-
 /// Who asks, and about which project; handlers say what for.
 pub(crate) struct Caller {
     principal: Principal,
@@ -107,8 +104,7 @@ impl Caller {
         if allowed(self.principal.role, operation) && self.principal.attempt.is_none() {
             return Ok(&self.principal);
         }
-        Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", format!("{} may not do that", self.principal.actor))
-            .hint("ask an admin for a token with a higher role"))
+        Err(self.principal.lacks())
     }
 
     /// Like [`Caller::may`], for what the code of a step may ask too.
@@ -129,13 +125,7 @@ impl Caller {
         if !self.is_narrowed {
             return Ok(());
         }
-        let known = state.control.store().read(|tx| Box::pin(async move { tx.projects().await })).await?;
-        let wanted = &self.principal.project;
-        if known.contains(wanted) {
-            return Ok(());
-        }
-        let names: Vec<&str> = known.iter().map(Name::as_str).take(NAMED).collect();
-        Err(ApiError::not_found(format!("project {wanted}")).hint(format!("there is {}", names.join(", "))))
+        auth::known_project(state, &self.principal.project).await
     }
 
     /// Refuses a token that is good for one project alone.
@@ -159,7 +149,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
         let missing = || ApiError::new(StatusCode::UNAUTHORIZED, "unauthenticated", "a token is needed");
         let principal = parts.extensions.get::<Principal>().cloned().ok_or_else(missing)?;
         let is_narrowed = parts.headers.contains_key(PROJECT_HEADER);
-        Ok(Self { principal: principal.narrowed(&parts.headers)?, is_narrowed })
+        Ok(Self { principal, is_narrowed })
     }
 }
 

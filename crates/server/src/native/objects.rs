@@ -50,9 +50,9 @@ pub(super) async fn apply(
     let principal = caller.may(Operation::ApplyObjects)?;
     let ApplyRequest { manifests, fingerprint } = request;
     for WantedManifest { manifest, resolved } in &manifests {
-        principal.sees(&manifest.project)?;
+        principal.may_in(&manifest.project, Operation::ApplyObjects)?;
         if manifest.kind() == Kind::Project {
-            caller.may(Operation::ManageProjects)?;
+            principal.may_in(&manifest.project, Operation::ManageProjects)?;
         }
         if let Some(code) = &resolved.code
             && super::content::size(&state, principal, code).await?.is_none()
@@ -60,7 +60,12 @@ pub(super) async fn apply(
             return Err(ApiError::bad_request(format!("the code of {} ({code}) was not uploaded", manifest.object())));
         }
     }
-    Ok(Json(state.control.apply(&principal.actor, wanted(manifests), fingerprint).await?))
+    let moves_members = manifests.iter().any(|wanted| wanted.manifest.kind() == Kind::Project);
+    let plan = state.control.apply(&principal.actor, wanted(manifests), fingerprint).await?;
+    if moves_members {
+        state.tokens.clear();
+    }
+    Ok(Json(plan))
 }
 
 #[derive(Deserialize)]
@@ -150,7 +155,11 @@ pub(super) async fn remove(
     if object.kind == Kind::Project {
         caller.may(Operation::ManageProjects)?;
     }
-    Ok(Json(state.control.delete(&principal.actor, &principal.project, &object).await?))
+    let removed = state.control.delete(&principal.actor, &principal.project, &object).await?;
+    if object.kind == Kind::Project {
+        state.tokens.clear();
+    }
+    Ok(Json(removed))
 }
 
 pub(super) async fn dataset_versions(

@@ -9,17 +9,21 @@ use axum::{
 };
 use windlass_api::{TokenAnswer, TokenRequest, token};
 use windlass_kinds::{
-    TokenId,
-    record::{LedgerKind, Token},
+    Micros, Name, TokenId,
+    record::{Actor, LedgerKind, Token},
 };
 use windlass_plan::access::Operation;
+use windlass_store::{StoreError, Tx};
 
 use super::{Body, Caller};
-use crate::{AppState, error::ApiError};
+use crate::{AppState, error::ApiError, principal::Principal};
+
+/// The longest name of a token or user, in bytes.
+const NAME_LENGTH: usize = 100;
 
 pub(super) async fn list(State(state): State<AppState>, caller: Caller) -> Result<Json<Vec<Token>>, ApiError> {
     caller.may(Operation::ManageTokens)?;
-    let tokens = state.control.store().read(|tx| Box::pin(async move { tx.tokens().await })).await?;
+    let tokens = state.control.store().read_one(|tx| Box::pin(async move { tx.tokens().await })).await?;
     let project = caller.listed();
     let seen = tokens.into_iter().filter(|token| project.is_none() || token.project == project);
     Ok(Json(seen.collect()))
@@ -31,13 +35,15 @@ pub(super) async fn create(
     Body(request): Body<TokenRequest>,
 ) -> Result<(StatusCode, Json<TokenAnswer>), ApiError> {
     let principal = caller.may(Operation::ManageTokens)?;
-    let TokenRequest { name, project, role, seconds } = request;
-    if name.trim().is_empty() || name.len() > 100 {
-        return Err(ApiError::bad_request("a token needs a name of at most 100 bytes"));
+    let TokenRequest { name, project, role, user, replace, seconds } = request;
+    check_name("a token", &name)?;
+    user.as_deref().map_or(Ok(()), |user| check_name("a user", user))?;
+    if seconds == Some(0) {
+        return Err(ApiError::bad_request("a token that lasts no second is of no use"));
     }
     // Whoever may make tokens for one project cannot reach into others by one of them.
     match &project {
-        Some(project) => principal.sees(project)?,
+        Some(project) => principal.may_in(project, Operation::ManageTokens)?,
         None => caller.sees_all()?,
     }
     let mut random = [0; 32];
@@ -51,26 +57,43 @@ pub(super) async fn create(
         name,
         project,
         role,
+        user,
         created_at: now,
         expires_at: seconds.map(|seconds| now.plus(Duration::from_secs(seconds))),
         last_used_at: None,
         revoked_at: None,
     };
-    let (row, actor, ledger_project) = (made.clone(), principal.actor.clone(), principal.project.clone());
-    state
-        .control
-        .store()
-        .write(move |tx| {
-            let (row, actor, project) = (row.clone(), actor.clone(), ledger_project.clone());
-            Box::pin(async move {
-                tx.token_insert(&row, &hash).await?;
-                tx.ledger_append(&project, &actor, LedgerKind::Access, &format!("token {}", row.id), &row, now).await
-            })
+    let (row, by) = (made.clone(), By::of(principal));
+    let write = state.control.store().write(move |tx| {
+        let (row, by) = (row.clone(), by.clone());
+        Box::pin(async move {
+            let of_name = tx.tokens_named(&row.name).await?;
+            let mut in_use = of_name.iter().filter(|known| known.project == row.project);
+            // One that is over may be followed by another; it can no longer be used anyway.
+            if !replace && in_use.any(|known| known.expires_at.is_none_or(|at| at > now)) {
+                return Ok(false);
+            }
+            for known in of_name.iter().filter(|known| known.project == row.project) {
+                revoke_one(tx, &known.id, &by, now).await?;
+            }
+            tx.token_insert(&row, &hash).await?;
+            let subject = format!("token {}", row.id);
+            tx.ledger_append(&by.project, &by.actor, LedgerKind::Access, &subject, &row, now).await?;
+            Ok(true)
         })
-        .await?;
+    });
+    if !write.await? {
+        let message = format!("there is a token `{}` already", made.name);
+        return Err(ApiError::new(StatusCode::CONFLICT, "conflict", message)
+            .hint("its secret is not shown again: revoke it, replace it (`--replace`), or take another name"));
+    }
+    if replace {
+        state.tokens.clear();
+    }
     Ok((StatusCode::CREATED, Json(TokenAnswer { token: made, secret })))
 }
 
+/// Revokes a token; revoking it once more changes nothing.
 pub(super) async fn revoke(
     State(state): State<AppState>,
     caller: Caller,
@@ -78,29 +101,50 @@ pub(super) async fn revoke(
 ) -> Result<Json<()>, ApiError> {
     let principal = caller.may(Operation::ManageTokens)?;
     let now = state.control.clock().now();
-    let (id, actor, project) = (TokenId::new(id), principal.actor.clone(), principal.project.clone());
+    let (id, by, scope) = (TokenId::new(id), By::of(principal), principal.scope());
     let wanted = id.clone();
-    let scope = principal.scope();
-    let known = state
-        .control
-        .store()
-        .write(move |tx| {
-            let (id, actor, project) = (wanted.clone(), actor.clone(), project.clone());
-            let scope = scope.clone();
-            Box::pin(async move {
-                let seen = |token: &Token| token.id == id && (scope.is_none() || token.project == scope);
-                if !tx.tokens().await?.iter().any(seen) {
-                    return Ok(false);
-                }
-                let known = tx.token_revoke(&id, now).await?;
-                if known {
-                    let body = serde_json::json!({"revoked": id});
-                    tx.ledger_append(&project, &actor, LedgerKind::Access, &format!("token {id}"), &body, now).await?;
-                }
-                Ok(known)
-            })
+    let write = state.control.store().write(move |tx| {
+        let (id, by, scope) = (wanted.clone(), by.clone(), scope.clone());
+        Box::pin(async move {
+            let found = tx.token_get(&id).await?;
+            if !found.is_some_and(|token| scope.is_none() || token.project == scope) {
+                return Ok(false);
+            }
+            revoke_one(tx, &id, &by, now).await?;
+            Ok(true)
         })
-        .await?;
+    });
+    let known = write.await?;
     state.tokens.clear();
     if known { Ok(Json(())) } else { Err(ApiError::not_found(format!("token {id}"))) }
+}
+
+/// Who changes access, and in whose ledger it stands.
+#[derive(Clone)]
+struct By {
+    actor: Actor,
+    project: Name,
+}
+
+impl By {
+    fn of(principal: &Principal) -> Self {
+        Self { actor: principal.actor.clone(), project: principal.project.clone() }
+    }
+}
+
+async fn revoke_one(tx: &mut Tx, id: &TokenId, by: &By, now: Micros) -> Result<(), StoreError> {
+    if tx.token_revoke(id, now).await? {
+        let body = serde_json::json!({"revoked": id});
+        let subject = format!("token {id}");
+        tx.ledger_append(&by.project, &by.actor, LedgerKind::Access, &subject, &body, now).await?;
+    }
+    Ok(())
+}
+
+fn check_name(what: &str, name: &str) -> Result<(), ApiError> {
+    let is_good = !name.trim().is_empty() && name.len() <= NAME_LENGTH && !name.chars().any(char::is_control);
+    if is_good {
+        return Ok(());
+    }
+    Err(ApiError::bad_request(format!("{what} needs a name of at most {NAME_LENGTH} bytes without control characters")))
 }

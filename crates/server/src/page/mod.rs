@@ -32,7 +32,6 @@ mod version_compare;
 mod viewer;
 
 use axum::{
-    Router,
     http::{HeaderValue, header},
     middleware,
     response::Response,
@@ -43,11 +42,11 @@ pub(crate) use live::Streams;
 pub(crate) use session::Sessions;
 pub(crate) use sign_in::{refuse, token_of};
 
-use crate::AppState;
+use crate::routes::Routes;
 
 /// Returns the routes of the page.
-pub(crate) fn routes() -> Router<AppState> {
-    let project = Router::new()
+pub(crate) fn routes() -> Routes {
+    let project = Routes::new()
         .route("/", get(home::show))
         .route("/runs", get(run::list))
         .route("/runs/{run}", get(run::show))
@@ -69,7 +68,7 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/compare", get(tracking::compare))
         .route("/ledger", get(ledger::show))
         .route("/ledger/{entry}", get(ledger::entry));
-    Router::new()
+    Routes::new()
         .route("/", get(home::show))
         .nest("/projects/{project}", project)
         .route("/tracking/{run}", get(tracking::run))
@@ -85,11 +84,6 @@ pub(crate) fn routes() -> Router<AppState> {
 /// Returns whether a path is of a page that wants a session.
 pub(crate) fn is_page(path: &str) -> bool {
     matches!(path, "/" | "/changes" | "/sign-out") || path.starts_with("/projects/") || path.starts_with("/tracking/")
-}
-
-/// Returns whether a path is open to everybody: what the sign-in itself needs.
-pub(crate) fn is_open(path: &str) -> bool {
-    path == "/sign-in" || path.starts_with("/assets/")
 }
 
 /// Nothing but our own style and script, in nobody's frame; nothing kept by caches.

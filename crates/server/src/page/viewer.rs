@@ -65,7 +65,7 @@ impl FromRequestParts<AppState> for Viewer {
         if !known.contains(&project) && project != principal.project {
             return Err(PageError::not_found(format!("project {project}")));
         }
-        let projects = if principal.any_project { known } else { vec![project.clone()] };
+        let projects = principal.seen(known);
         Ok(Self {
             state: state.clone(),
             actor: principal.actor,

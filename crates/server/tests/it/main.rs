@@ -1,5 +1,6 @@
 //! The server from outside: requests in, answers out.
 
+mod access;
 mod content;
 mod metrics;
 mod mlflow;
@@ -9,3 +10,4 @@ mod page;
 mod page_story;
 mod page_tracking;
 mod support;
+mod wire;

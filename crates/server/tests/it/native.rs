@@ -8,7 +8,7 @@ use windlass_kinds::manifest::{self, NothingKnown, Resolved, Source};
 use crate::support::{TestServer, name, token};
 
 /// Returns the body that plans or applies manifests.
-fn request(text: &str) -> Value {
+pub(crate) fn request(text: &str) -> Value {
     let source = Source::from_bytes("test.yaml".to_owned(), text.as_bytes().to_vec()).expect("text");
     let outcome = manifest::read(&[source], &NothingKnown);
     assert!(outcome.findings.is_empty(), "{:?}", outcome.findings);

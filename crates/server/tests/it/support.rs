@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use axum::{
     Router,
     body::{Body, to_bytes},
-    http::{HeaderMap, Method, Request, StatusCode, header},
+    http::{HeaderMap, Method, Request, Response, StatusCode, header},
 };
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -89,15 +89,33 @@ pub(crate) fn token(role: &str) -> String {
     format!("wl_{role}")
 }
 
+/// A token as a test wants it.
+pub(crate) struct Kept<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) project: Option<&'a str>,
+    pub(crate) role: Role,
+    pub(crate) user: Option<&'a str>,
+    pub(crate) expires_at: Option<Micros>,
+}
+
+impl<'a> Kept<'a> {
+    /// A token with a role, for all projects, for ever.
+    pub(crate) fn fixed(text: &'a str, role: Role) -> Self {
+        Self { text, project: None, role, user: None, expires_at: None }
+    }
+}
+
 /// Keeps a token, whose secret is [`token`] of its name.
-async fn token_kept(store: &TestStore, text: &str, project: Option<Name>, role: Role) {
+async fn token_kept(store: &TestStore, kept: Kept<'_>) {
+    let Kept { text, project, role, user, expires_at } = kept;
     let record = Token {
         id: TokenId::new(text),
         name: text.to_owned(),
-        project,
+        project: project.map(name),
         role,
+        user: user.map(str::to_owned),
         created_at: NOW,
-        expires_at: None,
+        expires_at,
         last_used_at: None,
         revoked_at: None,
     };
@@ -123,7 +141,7 @@ impl TestServer {
             (Role::Maintainer, "maintainer"),
             (Role::Admin, "admin"),
         ] {
-            token_kept(&store, text, Some(name("default")), role).await;
+            token_kept(&store, Kept { project: Some("default"), ..Kept::fixed(text, role) }).await;
         }
         let settings = Settings {
             tracking_uri: String::new(),
@@ -141,8 +159,60 @@ impl TestServer {
 
     /// Makes an admin's token, good for one project or for all; returns it.
     pub(crate) async fn admin(&self, text: &str, project: Option<&str>) -> String {
-        token_kept(&self.store, text, project.map(name), Role::Admin).await;
+        self.keep(Kept { project, ..Kept::fixed(text, Role::Admin) }).await;
         token(text)
+    }
+
+    /// Makes a token; its secret is [`token`] of its name.
+    pub(crate) async fn keep(&self, kept: Kept<'_>) {
+        token_kept(&self.store, kept).await;
+    }
+
+    /// Revokes a token as another server on the same database does: this one is not told.
+    pub(crate) async fn revoke_elsewhere(&self, id: &str) {
+        let id = TokenId::new(id);
+        let write = self.store.write(move |tx| {
+            let id = id.clone();
+            Box::pin(async move { tx.token_revoke(&id, NOW).await })
+        });
+        assert!(write.await.expect("a token is revoked"));
+    }
+
+    /// Returns every route with its methods.
+    pub(crate) async fn routes(&self) -> Vec<(String, Vec<Method>)> {
+        windlass_server::route_list(&self.state).await
+    }
+
+    /// Returns only the status of an answer, whose body may never end.
+    pub(crate) async fn status(&self, token: &str, method: &str, path: &str, headers: &[(&str, &str)]) -> StatusCode {
+        let body = if method == "GET" { Vec::new() } else { b"{}".to_vec() };
+        self.begun(token, method, path, body, headers).await.status()
+    }
+
+    /// Sends one request and returns the answer as it begins.
+    pub(crate) async fn begun(
+        &self,
+        token: &str,
+        method: &str,
+        path: &str,
+        body: Vec<u8>,
+        headers: &[(&str, &str)],
+    ) -> Response<Body> {
+        let mut request = Request::builder().method(Method::from_bytes(method.as_bytes()).expect("a method")).uri(path);
+        if !headers.iter().any(|(name, _)| *name == "host") {
+            request = request.header(header::HOST, "localhost");
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if !token.is_empty() {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        if !body.is_empty() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        let request = request.body(Body::from(body)).expect("a request");
+        self.router.clone().oneshot(request).await.expect("an answer")
     }
 
     /// Serves on a port of its own, as the binary does, until the test's runtime ends; returns the address.
@@ -275,21 +345,7 @@ impl TestServer {
         body: Vec<u8>,
         headers: &[(&str, &str)],
     ) -> (StatusCode, Vec<u8>) {
-        let mut request = Request::builder()
-            .method(Method::from_bytes(method.as_bytes()).expect("a method"))
-            .uri(path)
-            .header(header::HOST, "localhost");
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        if !token.is_empty() {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
-        }
-        if !body.is_empty() {
-            request = request.header(header::CONTENT_TYPE, "application/json");
-        }
-        let request = request.body(Body::from(body)).expect("a request");
-        let answer = self.router.clone().oneshot(request).await.expect("an answer");
+        let answer = self.begun(token, method, path, body, headers).await;
         let status = answer.status();
         (status, to_bytes(answer.into_body(), usize::MAX).await.expect("a body").to_vec())
     }

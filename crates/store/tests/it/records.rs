@@ -284,8 +284,9 @@ store_tests! {
         let token = |id: &str, project: Option<Name>, expires_at: Option<Micros>| Token {
             id: TokenId::new(id),
             name: format!("name of {id}"),
-            project,
             role: Role::Maintainer,
+            user: project.is_none().then(|| "ann".to_owned()),
+            project,
             created_at: NOW,
             expires_at,
             last_used_at: None,
@@ -302,7 +303,15 @@ store_tests! {
                     let found = tx.token_by_hash(&[2; 32]).await?;
                     let all = tx.tokens().await?;
                     tx.token_used(&tokens[0].id, Micros(NOW.0 + 1)).await?;
+                    for token in &tokens {
+                        assert_eq!(tx.token_get(&token.id).await?.as_ref().map(|found| &found.name), Some(&token.name));
+                    }
+                    assert_eq!(tx.token_get(&TokenId::new("3")).await?, None);
+                    let named = |found: Vec<Token>| found.into_iter().map(|token| token.id).collect::<Vec<_>>();
+                    assert_eq!(named(tx.tokens_named("name of 1").await?), [TokenId::new("1")]);
+                    assert!(tx.tokens_named("name of 3").await?.is_empty());
                     let revoked = (tx.token_revoke(&tokens[0].id, NOW).await?, tx.token_revoke(&tokens[0].id, NOW).await?);
+                    assert!(tx.tokens_named("name of 1").await?.is_empty());
                     Ok((found, all, tx.token_by_hash(&[3; 32]).await?, (revoked, tx.token_by_hash(&[1; 32]).await?)))
                 })
             })
