@@ -15,6 +15,7 @@ mod queues;
 mod records;
 mod registry;
 mod samples;
+mod traces;
 mod tracking;
 mod tracking_page;
 mod transactions;
