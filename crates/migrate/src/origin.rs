@@ -1,9 +1,9 @@
 //! What an MLflow store has, whichever way it was read.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use windlass_kinds::{
     LoggedModelId, RunId,
-    record::{DatasetInput, LoggedModelStatus, RunStatus},
+    record::{DatasetInput, LoggedModelStatus, RunStatus, VersionStage},
 };
 
 /// An experiment.
@@ -158,6 +158,7 @@ pub struct Version {
     /// Where it came from, as it was registered.
     pub source: String,
     /// Where its files are, which is elsewhere for a copy of another version.
+    #[serde(skip)]
     pub location: String,
     /// Free text.
     pub description: String,
@@ -169,8 +170,8 @@ pub struct Version {
     pub updated_ms: i64,
     /// Tags, sorted.
     pub tags: Vec<(String, String)>,
-    /// The stage, where it is in one.
-    pub stage: Option<String>,
+    /// The stage.
+    pub stage: VersionStage,
 }
 
 /// Whose files are meant.
@@ -213,8 +214,14 @@ impl std::fmt::Display for Owner {
 pub struct FileInfo {
     /// Its path below the owner.
     pub path: String,
-    /// Its size in bytes, where the source says it.
+    /// Its size in bytes, where the source says it. MLflow's server does not say it of an empty file, so that one of
+    /// which nothing is said counts as empty where lists are compared.
+    #[serde(serialize_with = "or_empty")]
     pub size: Option<u64>,
+}
+
+fn or_empty<S: Serializer>(size: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(size.unwrap_or(0))
 }
 
 impl FileInfo {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Digest, ExperimentId, LoggedModelId, RunId,
-    record::{DatasetInput, LoggedModelStatus, MetricPoint, RunStatus},
+    record::{DatasetInput, LoggedModelStatus, MetricPoint, RunStatus, VersionStage},
 };
 
 /// What to do where a name is taken by something that did not come from the same origin.
@@ -232,6 +232,9 @@ pub struct ImportVersion {
     pub updated_ms: i64,
     /// Tags.
     pub tags: Vec<(String, String)>,
+    /// The stage.
+    #[serde(default)]
+    pub stage: VersionStage,
     /// See [`ImportRun::mark`].
     pub mark: String,
 }

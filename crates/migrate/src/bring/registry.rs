@@ -11,6 +11,9 @@ use windlass_kinds::{
 use super::{Import, Sent};
 use crate::{MigrateError, Model, Renamed, Version};
 
+/// The tag that makes a registered model a prompt.
+const PROMPT: &str = "mlflow.prompt.is_prompt";
+
 impl Import<'_> {
     /// Brings all registered models over.
     pub(super) async fn registry(&self) -> Result<(), MigrateError> {
@@ -59,25 +62,29 @@ impl Import<'_> {
                 .await
                 .map_err(MigrateError::Target)?,
         };
+        let is_prompt = tags.iter().any(|(key, value)| key == PROMPT && value == "true");
         for version in self.source.versions(name).await? {
-            self.version(&here, &version, known.get(&version.version)).await?;
+            self.version(&here, &version, known.get(&version.version), is_prompt).await?;
         }
         self.aliases(&here, aliases, is_new).await
     }
 
-    async fn version(&self, model: &str, version: &Version, known: Option<&String>) -> Result<(), MigrateError> {
+    async fn version(
+        &self,
+        model: &str,
+        version: &Version,
+        known: Option<&String>,
+        is_prompt: bool,
+    ) -> Result<(), MigrateError> {
         let what = format!("version {} of model `{model}`", version.version);
-        if let Some(stage) = &version.stage {
-            let why = format!("there are no stages here; an alias says as much: `windlass model alias`, for `{stage}`");
-            self.note(|report| report.leave(format!("stage {stage} of {what}"), why));
-        }
         let is_reference = version.source.starts_with("runs:/") || version.source.starts_with("models:/m-");
         let logged_model = version.source.strip_prefix("models:/").filter(|id| id.starts_with("m-"));
         let source = match is_reference {
             true => Some(version.source.clone()),
             false => self.moved(&version.source).or_else(|| self.moved(&version.location)),
         };
-        if source.is_none() {
+        // A prompt is all in its tags.
+        if source.is_none() && !is_prompt {
             let why = format!(
                 "`{}` is not among the files of a run or logged model that was brought over",
                 windlass_net::mask(&version.location)
@@ -102,6 +109,7 @@ impl Import<'_> {
                 created_ms: version.created_ms,
                 updated_ms: version.updated_ms,
                 tags: version.tags.clone(),
+                stage: version.stage,
                 mark,
             };
             match self.send("version", &given).await? {

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     Cursor, Experiment, Files, Latest, LoggedModel, Model, ModelMetric, Point, Run, Source, SourceError, Version,
-    http::{CONTEXT, RUN_NAME, status},
+    http::{CONTEXT, RUN_NAME, stage, status},
 };
 
 /// How many runs, logged models and points one page has.
@@ -436,7 +436,7 @@ impl Source for DatabaseSource {
                 created_ms: row.int(6)?,
                 updated_ms: row.int(7)?,
                 tags,
-                stage: row.opt_text(8)?.filter(|stage| stage != "None"),
+                stage: stage(&row.or_empty(8)?),
             });
         }
         Ok(found)

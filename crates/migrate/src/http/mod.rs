@@ -9,7 +9,7 @@ use windlass_api::encode;
 use windlass_net::{Client, Method, Request, Settings, Zone, header};
 
 use crate::{Cursor, Experiment, Files, Folder, LoggedModel, Model, Point, Run, Source, SourceError, Version};
-pub(crate) use read::{CONTEXT, RUN_NAME, status};
+pub(crate) use read::{CONTEXT, RUN_NAME, stage, status};
 use read::{list, opt_text, text};
 
 /// The most of one answer that is read, in bytes: a page of runs with many params is large.

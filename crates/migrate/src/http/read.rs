@@ -3,7 +3,7 @@
 use serde_json::Value;
 use windlass_kinds::{
     LoggedModelId, RunId,
-    record::{DatasetInput, LoggedModelStatus, RunStatus},
+    record::{DatasetInput, LoggedModelStatus, RunStatus, VersionStage},
 };
 
 use crate::{Experiment, Latest, LoggedModel, Model, ModelMetric, Point, Run, SourceError, Version};
@@ -125,6 +125,16 @@ pub(crate) fn status(word: &str) -> Option<RunStatus> {
     RunStatus::parse(word)
 }
 
+/// Returns the stage of a version by MLflow's word.
+pub(crate) fn stage(word: &str) -> VersionStage {
+    match word {
+        "Staging" => VersionStage::Staging,
+        "Production" => VersionStage::Production,
+        "Archived" => VersionStage::Archived,
+        _ => VersionStage::None,
+    }
+}
+
 fn dataset_input(value: &Value) -> Result<(String, DatasetInput), SourceError> {
     let tags = pairs(value, "tags")?;
     let context = tags.iter().find(|(key, _)| key == CONTEXT).map(|(_, value)| value.clone());
@@ -214,7 +224,7 @@ pub(super) fn version(value: &Value) -> Result<Version, SourceError> {
         created_ms: int(value, "creation_timestamp").unwrap_or(0),
         updated_ms: int(value, "last_updated_timestamp").unwrap_or(0),
         tags: pairs(value, "tags")?,
-        stage: opt_text(value, "current_stage").filter(|stage| stage != "None"),
+        stage: stage(&or_empty(value, "current_stage")),
     })
 }
 

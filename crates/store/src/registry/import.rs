@@ -120,7 +120,7 @@ impl Tx {
         now: Micros,
     ) -> Result<ImportAnswer, StoreError> {
         let ImportVersion { model, version, run, source, logged_model, description, run_link, .. } = given;
-        let ImportVersion { created_ms, updated_ms, tags, mark, .. } = given;
+        let ImportVersion { created_ms, updated_ms, tags, stage, mark, .. } = given;
         let id = format!("{model}/{version}");
         self.lock_project(project).await?;
         self.registered_model_find(project, model).await?;
@@ -175,7 +175,7 @@ impl Tx {
             description: description.clone(),
             tags: BTreeMap::new(),
             run_link: run_link.clone(),
-            stage: Default::default(),
+            stage: *stage,
             created_at,
             updated_at,
         };

@@ -4,7 +4,7 @@ use windlass_kinds::{
     ExperimentId, Micros, RunId,
     record::{
         Actor, Artifact, ImportAnswer, ImportArtifact, ImportExperiment, ImportModel, ImportOutcome, ImportPoint,
-        ImportRun, ImportVersion, LedgerKind, OnConflict, RunStatus,
+        ImportRun, ImportVersion, LedgerKind, OnConflict, RunStatus, VersionStage,
     },
 };
 use windlass_store::{Store, StoreError, ledger::LedgerQuery};
@@ -200,7 +200,7 @@ store_tests! {
         let version = |number, mark: &str| ImportVersion {
             model: "m".to_owned(), version: number, run: None, source: "s3://there".to_owned(), logged_model: None,
             description: mark.to_owned(), run_link: String::new(), created_ms: 1500, updated_ms: 1600,
-            tags: vec![("k".to_owned(), "v".to_owned())], mark: mark.to_owned(),
+            tags: vec![("k".to_owned(), "v".to_owned())], stage: VersionStage::Staging, mark: mark.to_owned(),
         };
         let take_model = |given: ImportModel| store.write(move |tx| {
             let given = given.clone();
@@ -223,6 +223,7 @@ store_tests! {
             Ok((tx.model_version_find(&project, "m", 2).await?, known))
         })).await.unwrap();
         assert_eq!((found.0.description.as_str(), found.0.created_at), ("b", Micros(1_500_000)));
+        assert_eq!(found.0.stage, VersionStage::Staging);
         assert_eq!(found.1.into_keys().collect::<Vec<_>>(), [2, 5]);
         for (number, word) in [(5, "deleted here since"), (4, "is deleted")] {
             match take_version(version(number, "a")).await.unwrap().outcome {
