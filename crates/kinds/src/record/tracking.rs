@@ -152,6 +152,9 @@ pub struct DatasetInput {
 /// The status of a logged model, as MLflow names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum LoggedModelStatus {
+    /// Said in words that mean nothing.
+    #[serde(rename = "LOGGED_MODEL_STATUS_UNSPECIFIED")]
+    Unspecified,
     /// Being uploaded.
     #[serde(rename = "LOGGED_MODEL_PENDING")]
     Pending,

@@ -4,7 +4,7 @@
 //! were. A path that could mean another one after a further decoding is refused too.
 
 use percent_encoding::percent_decode_str;
-use windlass_kinds::{ExperimentId, LoggedModelId, RunId};
+use windlass_kinds::{ExperimentId, LoggedModelId, RunId, TraceId};
 
 use super::error::{Error, Result};
 
@@ -54,7 +54,7 @@ pub(super) fn folder(path: Option<&str>) -> Result<String> {
 fn is_plain(path: &str) -> bool {
     let drive = path.as_bytes().get(1) == Some(&b':') && path.as_bytes()[0].is_ascii_alphabetic();
     !drive
-        && !path.chars().any(|character| character == '\\' || character.is_control())
+        && !path.chars().any(|character| matches!(character, '\\' | '#') || character.is_control())
         && !path.split('/').any(|part| matches!(part, "" | "." | ".."))
 }
 
@@ -63,19 +63,24 @@ fn is_plain(path: &str) -> bool {
 pub(super) enum Owner {
     Run(ExperimentId, RunId),
     Model(ExperimentId, LoggedModelId),
+    Trace(ExperimentId, TraceId),
 }
 
-/// Returns whose artifacts a path is among: `1/<run>/artifacts/…` or `1/models/<model>/artifacts/…`.
+/// Returns whose artifacts a path is among: `1/<run>/artifacts/…`, `1/models/<model>/artifacts/…` or
+/// `1/traces/<trace>/artifacts/…`.
 pub(super) fn owner(path: &str) -> Result<Owner> {
     let parts: Vec<&str> = path.splitn(5, '/').collect();
     match parts.as_slice() {
         [experiment, "models", model, "artifacts", ..] => {
             Ok(Owner::Model(ExperimentId::new(*experiment), LoggedModelId::new(*model)))
         }
+        [experiment, "traces", trace, "artifacts", ..] => {
+            Ok(Owner::Trace(ExperimentId::new(*experiment), TraceId::new(*trace)))
+        }
         [experiment, run, "artifacts", ..] => Ok(Owner::Run(ExperimentId::new(*experiment), RunId::new(*run))),
         _ => Err(Error::not_found(format!(
-            "No run or logged model owns the path '{path}': paths begin with <experiment>/<run>/artifacts/ or \
-             <experiment>/models/<model>/artifacts/"
+            "No run, logged model or trace owns the path '{path}': paths begin with <experiment>/<run>/artifacts/, \
+             <experiment>/models/<model>/artifacts/ or <experiment>/traces/<trace>/artifacts/"
         ))),
     }
 }
@@ -108,6 +113,7 @@ mod tests {
             "%ff",
             "a%0ab",
             "%2fetc",
+            "a#b",
         ] {
             let refused = from_url(bad).is_err();
             // A part that merely contains dots is a name like any other.
@@ -138,7 +144,9 @@ mod tests {
         assert_eq!(owner("1/ab/artifacts/x/y").unwrap(), Owner::Run(ExperimentId::new("1"), RunId::new("ab")));
         let model = Owner::Model(ExperimentId::new("1"), LoggedModelId::new("m-1"));
         assert_eq!(owner("1/models/m-1/artifacts/MLmodel").unwrap(), model);
-        for bad in ["x", "1/ab", "1/ab/other/x", "1/models/m-1"] {
+        let trace = Owner::Trace(ExperimentId::new("1"), TraceId::new("tr-1"));
+        assert_eq!(owner("1/traces/tr-1/artifacts/traces.json").unwrap(), trace);
+        for bad in ["x", "1/ab", "1/ab/other/x", "1/models/m-1", "1/traces/tr-1"] {
             assert!(owner(bad).is_err(), "{bad}");
         }
     }

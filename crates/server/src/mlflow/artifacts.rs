@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::StreamExt;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio_util::io::ReaderStream;
 use windlass_kinds::{LoggedModelId, RunId, record::Artifact};
 use windlass_plan::access::Operation;
@@ -18,6 +18,8 @@ use super::{
     door::Door,
     error::{Error, Result},
     model_source,
+    request::{Asked, Check, Kind, Message, Shape},
+    runs::run_of,
     show::{self, Empty, model_root, run_root},
     wire::Query,
 };
@@ -33,7 +35,7 @@ fn path_of(uri: &Uri) -> Result<String> {
 }
 
 /// Refuses an owner that the caller may not write to, or that is not there.
-async fn may_write(door: &Door, path: &str) -> Result<Owner> {
+pub(super) async fn may_write(door: &Door, path: &str) -> Result<Owner> {
     let owner = owner(path)?;
     match &owner {
         Owner::Run(experiment, run) => {
@@ -54,6 +56,17 @@ async fn may_write(door: &Door, path: &str) -> Result<Owner> {
                 return Err(Error::not_found(format!("Logged model with ID '{model}' not found.")));
             }
         }
+        Owner::Trace(experiment, trace) => {
+            door.may(Operation::WriteTracking)?;
+            let found = door
+                .read((door.project().clone(), trace.clone()), |tx, a| {
+                    Box::pin(async move { tx.trace_get(&a.0, &a.1).await })
+                })
+                .await?;
+            if found.is_none_or(|found| found.experiment != *experiment) {
+                return Err(Error::not_found(format!("Trace with ID '{trace}' not found.")));
+            }
+        }
     }
     Ok(owner)
 }
@@ -71,7 +84,7 @@ pub(super) async fn upload(door: Door, OriginalUri(uri): OriginalUri, request: R
     let (digest, size) = writer.commit(None).await?;
     let run = match owner {
         Owner::Run(_, run) => Some(run),
-        Owner::Model(..) => None,
+        Owner::Model(..) | Owner::Trace(..) => None,
     };
     door.write((door.project().clone(), run, Artifact { path, digest, size }), |tx, a| {
         Box::pin(async move {
@@ -91,6 +104,11 @@ pub(super) async fn download(door: Door, OriginalUri(uri): OriginalUri) -> Resul
     send(&door, path).await
 }
 
+/// Sends a file of a trace; `path` may hold what a client asked for.
+pub(super) async fn of_trace(door: &Door, path: &str) -> Result<Response> {
+    send(door, artifact_path::checked(path)?).await
+}
+
 /// Sends the bytes of the artifact at `path`.
 async fn send(door: &Door, path: String) -> Result<Response> {
     let found = door
@@ -98,7 +116,12 @@ async fn send(door: &Door, path: String) -> Result<Response> {
             Box::pin(async move { tx.artifact_get(&a.0, &a.1).await })
         })
         .await?;
-    let found = found.ok_or_else(|| Error::not_found(format!("No such artifact: '{path}'")))?;
+    let Some(found) = found else {
+        return Err(match below(door, path.clone()).await?.is_empty() {
+            true => Error::not_found(format!("No such artifact: '{path}'")),
+            false => Error::invalid(format!("Artifact path refers to a directory, not a file: '{path}'")),
+        });
+    };
     let reader = door.blobs().open(&found.digest, None).await?;
     let name = path.rsplit('/').next().unwrap_or(&path);
     let disposition = HeaderValue::from_str(&disposition(name)).unwrap_or(HeaderValue::from_static("attachment"));
@@ -151,7 +174,7 @@ pub(super) async fn remove(door: Door, OriginalUri(uri): OriginalUri) -> Result<
     let path = path_of(&uri)?;
     let run = match owner(&path)? {
         Owner::Run(_, run) => Some(run),
-        Owner::Model(..) => None,
+        Owner::Model(..) | Owner::Trace(..) => None,
     };
     let args = (door.project().clone(), run, path, door.principal.actor.clone(), door.now());
     door.write(args, |tx, a| {
@@ -172,6 +195,7 @@ pub(super) async fn remove(door: Door, OriginalUri(uri): OriginalUri) -> Result<
 pub(super) struct FileInfo {
     path: String,
     is_dir: bool,
+    /// Left out of folders, and of empty files.
     #[serde(skip_serializing_if = "Option::is_none")]
     file_size: Option<u64>,
 }
@@ -198,7 +222,7 @@ fn children(artifacts: &[Artifact], below: &str, shown: &str) -> Vec<FileInfo> {
             None => (rest, false),
         };
         let path = if shown.is_empty() { name.to_owned() } else { format!("{shown}/{name}") };
-        files.push(FileInfo { path, is_dir, file_size: (!is_dir).then_some(artifact.size) });
+        files.push(FileInfo { path, is_dir, file_size: (!is_dir && artifact.size > 0).then_some(artifact.size) });
     }
     files.sort_by(|one, other| one.path.cmp(&other.path));
     files.dedup_by(|one, other| one.path == other.path);
@@ -210,28 +234,78 @@ async fn below(door: &Door, folder: String) -> Result<Vec<Artifact>> {
         .await
 }
 
-pub(super) async fn list(door: Door, query: Query) -> Result<Json<Listing>> {
+/// Which folder.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct Folder {
+    path: Option<String>,
+}
+
+impl Message for Folder {
+    const SHAPE: Shape = Shape { fields: &[("path", Kind::Text)], checks: &[] };
+}
+
+pub(super) async fn list(door: Door, Asked(asked): Asked<Folder>) -> Result<Json<Listing>> {
     door.may(Operation::ReadContent)?;
-    let folder = artifact_path::folder(query.get("path"))?;
+    let folder = artifact_path::folder(asked.path.as_deref())?;
     let artifacts = below(&door, folder.clone()).await?;
     Ok(Json(Listing { root_uri: None, files: children(&artifacts, &folder, "") }))
 }
 
-async fn listing(door: &Door, root: String, path: Option<&str>) -> Result<Json<Listing>> {
-    let path = artifact_path::folder(path)?;
+async fn listing(door: &Door, root: String, path: String) -> Result<Json<Listing>> {
     let folder = if path.is_empty() { root.clone() } else { format!("{root}/{path}") };
     let artifacts = below(door, folder.clone()).await?;
     Ok(Json(Listing { root_uri: Some(show::artifact_uri(&root)), files: children(&artifacts, &folder, &path) }))
 }
 
-pub(super) async fn list_of_run(door: Door, query: Query) -> Result<Json<Listing>> {
-    door.may(Operation::ReadContent)?;
-    let run = door.run(&RunId::new(query.run()?)).await?;
-    listing(&door, run_root(&run.experiment, &run.id), query.get("path")).await
+/// Which folder of which run.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct OfRun {
+    run_id: String,
+    run_uuid: String,
+    path: Option<String>,
 }
 
-pub(super) async fn list_of_model(door: Door, Path(id): Path<String>, query: Query) -> Result<Json<Listing>> {
+impl Message for OfRun {
+    const SHAPE: Shape = Shape {
+        fields: &[("run_id", Kind::Text), ("run_uuid", Kind::Text), ("path", Kind::Text), ("page_token", Kind::Text)],
+        checks: &[
+            ("run_id", &[Check::IsText, Check::Required]),
+            ("path", &[Check::IsText]),
+            ("page_token", &[Check::IsText]),
+        ],
+    };
+}
+
+pub(super) async fn list_of_run(door: Door, Asked(asked): Asked<OfRun>) -> Result<Json<Listing>> {
     door.may(Operation::ReadContent)?;
+    let path = artifact_path::folder(asked.path.as_deref())?;
+    let run = door.run(&run_of(asked.run_id, asked.run_uuid)).await?;
+    listing(&door, run_root(&run.experiment, &run.id), path).await
+}
+
+/// Which folder of a logged model.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct OfModel {
+    artifact_directory_path: Option<String>,
+}
+
+impl Message for OfModel {
+    const SHAPE: Shape = Shape {
+        fields: &[("artifact_directory_path", Kind::Text)],
+        checks: &[("artifact_directory_path", &[Check::IsText])],
+    };
+}
+
+pub(super) async fn list_of_model(
+    door: Door,
+    Path(id): Path<String>,
+    Asked(asked): Asked<OfModel>,
+) -> Result<Json<Listing>> {
+    door.may(Operation::ReadContent)?;
+    let path = artifact_path::folder(asked.artifact_directory_path.as_deref())?;
     let id = LoggedModelId::new(id);
     let found = door
         .read((door.project().clone(), id.clone()), |tx, a| {
@@ -239,7 +313,7 @@ pub(super) async fn list_of_model(door: Door, Path(id): Path<String>, query: Que
         })
         .await?;
     let found = found.ok_or_else(|| Error::not_found(format!("Logged model with ID '{id}' not found.")))?;
-    listing(&door, model_root(&found.experiment, &id), query.get("artifact_directory_path")).await
+    listing(&door, model_root(&found.experiment, &id), path).await
 }
 
 pub(super) async fn of_run(door: Door, query: Query) -> Result<Response> {
@@ -252,9 +326,10 @@ pub(super) async fn of_run(door: Door, query: Query) -> Result<Response> {
 pub(super) async fn of_version(door: Door, query: Query) -> Result<Response> {
     door.may(Operation::ReadContent)?;
     let path = artifact_path::checked(query.text("path")?)?;
-    let version = model_source::number(query.text("version")?)?;
+    let name = query.text("name")?;
+    let version = model_source::number(name, query.text("version")?)?;
     let found = door
-        .read((door.project().clone(), query.text("name")?.to_owned(), version), |tx, a| {
+        .read((door.project().clone(), name.to_owned(), version), |tx, a| {
             Box::pin(async move { tx.model_version_find(&a.0, &a.1, a.2).await })
         })
         .await?;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::request::repr;
 use axum::{
     Json,
     http::StatusCode,
@@ -29,6 +30,22 @@ pub(crate) type Result<T> = std::result::Result<T, Error>;
 struct Body<'a> {
     error_code: &'a str,
     message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sqlstate: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_class: Option<&'a str>,
+}
+
+/// Returns the state in SQL's manner and the class that MLflow puts beside a code; most codes have them.
+fn class(code: &str) -> Option<(&'static str, &'static str)> {
+    Some(match code {
+        "BAD_REQUEST" | "INVALID_PARAMETER_VALUE" => ("KAM00", "INVALID_PARAMETER_VALUE"),
+        "ENDPOINT_NOT_FOUND" | "NOT_FOUND" | "RESOURCE_DOES_NOT_EXIST" => ("KAM00", "RESOURCE_NOT_FOUND"),
+        "PERMISSION_DENIED" => ("KAM00", "PERMISSION_DENIED"),
+        "RESOURCE_ALREADY_EXISTS" => ("KAM00", "RESOURCE_ALREADY_EXISTS"),
+        "INTERNAL_ERROR" | "INVALID_STATE" | "TEMPORARILY_UNAVAILABLE" => ("XXM00", "CLIENT_INTERNAL_ERROR"),
+        _ => return None,
+    })
 }
 
 impl Error {
@@ -51,6 +68,11 @@ impl Error {
         Self::invalid(format!(
             "Invalid value {shown} for parameter '{parameter}' supplied:  Hint: Value was of type '{kind}'. {SEE}"
         ))
+    }
+
+    /// A parameter is wrong in a way that `message` tells.
+    pub(crate) fn told(message: impl fmt::Display) -> Self {
+        Self::invalid(format!("{message} {SEE}"))
     }
 
     /// There is no such thing.
@@ -84,6 +106,11 @@ impl Error {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", "the server failed; its log says why")
     }
 
+    /// Returns status and message, for a door that speaks otherwise.
+    pub(crate) fn parts(self) -> (StatusCode, String) {
+        (self.status, self.message)
+    }
+
     /// Returns the code for a status that was decided elsewhere.
     pub(crate) fn of_status(status: StatusCode, message: impl Into<String>) -> Self {
         let code = match status {
@@ -100,17 +127,14 @@ impl Error {
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        (self.status, Json(Body { error_code: self.code, message: &self.message })).into_response()
+        let (sqlstate, error_class) = class(self.code).unzip();
+        let body = Body { error_code: self.code, message: &self.message, sqlstate, error_class };
+        (self.status, Json(body)).into_response()
     }
 }
 
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
-    /// Returns status and message, for a door that speaks otherwise.
-    pub(crate) fn parts(self) -> (StatusCode, String) {
-        (self.status, self.message)
-    }
-
         match error {
             StoreError::Refused(refusal) => (*refusal).into(),
             StoreError::NotFound { what } => Self::not_found(format!("{what} not found")),
@@ -119,6 +143,13 @@ impl From<StoreError> for Error {
             StoreError::Busy => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "TEMPORARILY_UNAVAILABLE", "the database is busy")
             }
+            StoreError::Damaged { .. } => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "INTERNAL_ERROR",
+                format!(
+                    "{error}; stop the server, and restore a backup or have `sqlite3 FILE .recover` save what it can"
+                ),
+            ),
             StoreError::Unreachable(_) => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "TEMPORARILY_UNAVAILABLE",
@@ -173,6 +204,9 @@ impl From<Refusal> for Error {
             Refusal::Deleted(Subject::Run(id)) => {
                 Self::invalid(format!("The run {id} must be in the 'active' state. Current state is deleted."))
             }
+            Refusal::Frozen(_) => {
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "INVALID_STATE", "Cannot rename a non-active experiment.")
+            }
             Refusal::Deleted(subject) => Self::invalid(format!("{subject} is deleted")),
             Refusal::Exists(subject) => {
                 let message = match subject {
@@ -198,8 +232,10 @@ impl From<Refusal> for Error {
                     .iter()
                     .map(|change| {
                         format!(
-                            "{{'key': '{}', 'old_value': '{}', 'new_value': '{}'}}",
-                            change.key, change.old, change.new
+                            "{{'key': {}, 'old_value': {}, 'new_value': {}}}",
+                            repr(&change.key),
+                            repr(&change.old),
+                            repr(&change.new)
                         )
                     })
                     .collect();
@@ -222,10 +258,15 @@ fn missing(subject: &Subject) -> String {
         Subject::Run(id) => format!("Run with id={id} not found"),
         Subject::RunTag(id, key) => format!("No tag with name: {key} in run with id {id}"),
         Subject::LoggedModel(id) => format!("Logged model with ID '{id}' not found."),
-        Subject::LoggedModelTag(id, key) => format!("No tag with key {key} found for model with ID {id}."),
+        Subject::LoggedModelTag(id, key) => {
+            format!("No tag with key {} found for model with ID {}.", repr(key), repr(id.as_str()))
+        }
         Subject::Artifact(path) => format!("No such artifact: '{path}'"),
         Subject::Model(name) => format!("Registered Model with name={name} not found"),
         Subject::Version(name, version) => format!("Model Version (name={name}, version={version}) not found"),
         Subject::Alias(_, alias) => format!("Registered model alias {alias} not found."),
+        Subject::Trace(id) => format!("Trace with ID '{id}' not found."),
+        Subject::TraceTag(id, key) => format!("No trace tag with key '{key}' for trace with ID '{id}'"),
+        Subject::Assessment(trace, id) => format!("Assessment with ID '{id}' not found for trace '{trace}'"),
     }
 }

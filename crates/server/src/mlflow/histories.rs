@@ -1,19 +1,18 @@
 //! Histories of metrics: all points of one run, or a sample over several runs for a chart.
 
-use std::collections::BTreeSet;
-
 use axum::Json;
-use serde::Serialize;
-use windlass_kinds::RunId;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde::{Deserialize, Serialize};
+use windlass_kinds::{RunId, filter::Start};
 use windlass_plan::access::Operation;
 
 use super::{
-    check,
     door::Door,
     error::{Error, Result},
     page,
+    request::{Asked, Check, Kind, Message, Shape},
+    runs::run_of,
     show::{self, Metric},
-    wire::Query,
 };
 
 /// How many points one page of a history holds at most.
@@ -31,38 +30,110 @@ pub(super) struct Points {
     next_page_token: Option<String>,
 }
 
-pub(super) async fn read(door: Door, query: Query) -> Result<Json<Points>> {
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct History {
+    run_id: String,
+    run_uuid: String,
+    metric_key: String,
+    page_token: String,
+    max_results: Option<i64>,
+}
+
+impl Message for History {
+    const SHAPE: Shape = Shape {
+        fields: &[
+            ("run_id", Kind::Text),
+            ("run_uuid", Kind::Text),
+            ("metric_key", Kind::Text),
+            ("page_token", Kind::Text),
+            ("max_results", Kind::Int),
+        ],
+        checks: &[
+            ("run_id", &[Check::IsText, Check::Required]),
+            ("metric_key", &[Check::IsText, Check::Required]),
+            ("page_token", &[Check::IsText]),
+        ],
+    };
+}
+
+pub(super) async fn read(door: Door, Asked(asked): Asked<History>) -> Result<Json<Points>> {
     door.may(Operation::ReadTracking)?;
-    let run = RunId::new(query.run()?);
-    let key = query.text("metric_key")?.to_owned();
-    let size = check::page_size(query.integer("max_results")?, PAGE, PAGE)?;
-    let offset = page::offset(query.get("page_token"))?;
+    let run = run_of(asked.run_id, asked.run_uuid);
+    let size = match asked.max_results {
+        Some(size @ ..=0) => {
+            return Err(Error::invalid(format!(
+                "Invalid value {size} for parameter 'max_results' supplied. It must be a positive integer."
+            )));
+        }
+        // What does not fit into one answer comes in several.
+        size => size.and_then(|size| u32::try_from(size).ok()).unwrap_or(PAGE).min(PAGE),
+    };
+    let offset = match page::start(Some(&asked.page_token), &[])? {
+        Start::Behind(offset) => offset,
+        Start::First | Start::After(_) => 0,
+    };
     let mut points = door
-        .read_one((door.project().clone(), run, key, offset, size + 1), |tx, a| {
+        .read_one((door.project().clone(), run, asked.metric_key, offset, size + 1), |tx, a| {
             Box::pin(async move { tx.metric_history(&a.0, &a.1, &a.2, a.3, a.4).await })
         })
         .await?;
-    let next_page_token = page::cut(&mut points, offset, size);
-    Ok(Json(Points { metrics: points.into_iter().map(|point| show::metric(point, None)).collect(), next_page_token }))
+    let is_more = points.len() > size as usize;
+    points.truncate(size as usize);
+    let token = || STANDARD.encode(format!("{{\"offset\": {}}}", offset + u64::from(size)));
+    Ok(Json(Points {
+        metrics: points.into_iter().map(|point| show::metric(point, None)).collect(),
+        next_page_token: is_more.then(token),
+    }))
 }
 
-pub(super) async fn sampled(door: Door, query: Query) -> Result<Json<Points>> {
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct Sample {
+    run_ids: Vec<String>,
+    metric_key: String,
+    start_step: Option<i64>,
+    end_step: Option<i64>,
+    max_results: Option<i64>,
+}
+
+impl Message for Sample {
+    const SHAPE: Shape = Shape {
+        fields: &[
+            ("run_ids", Kind::Texts),
+            ("metric_key", Kind::Text),
+            ("start_step", Kind::Long),
+            ("end_step", Kind::Long),
+            ("max_results", Kind::Int),
+        ],
+        checks: &[
+            (
+                "run_ids",
+                &[
+                    Check::Required,
+                    Check::IsList,
+                    Check::AreTexts,
+                    Check::CountAtMost(
+                        RUNS_MAX,
+                        "GetMetricHistoryBulkInterval request must specify at most 100 run_ids.",
+                    ),
+                ],
+            ),
+            ("metric_key", &[Check::Required, Check::IsText]),
+            ("start_step", &[Check::IsInt]),
+            ("end_step", &[Check::IsInt]),
+            (
+                "max_results",
+                &[Check::IsInt, Check::Within(1, POINTS as i64, "max_results must be between 1 and 2500.")],
+            ),
+        ],
+    };
+}
+
+pub(super) async fn sampled(door: Door, Asked(asked): Asked<Sample>) -> Result<Json<Points>> {
     door.may(Operation::ReadTracking)?;
-    let runs: Vec<RunId> = query.all("run_ids").into_iter().map(RunId::new).collect();
-    if runs.is_empty() {
-        return Err(Error::required("run_ids"));
-    }
-    if runs.len() > RUNS_MAX {
-        return Err(Error::invalid(format!(
-            "GetMetricHistoryBulkInterval request must specify at most {RUNS_MAX} run_ids. Received {} run_ids.",
-            runs.len()
-        )));
-    }
-    let key = query.text("metric_key")?.to_owned();
-    let size = query.integer("max_results")?.unwrap_or(i64::from(POINTS));
-    let size = u32::try_from(size).ok().filter(|size| (1..=POINTS).contains(size));
-    let size = size.ok_or_else(|| Error::invalid(format!("max_results must be between 1 and {POINTS}.")))?;
-    let (start, end) = match (query.integer("start_step")?, query.integer("end_step")?) {
+    let size = asked.max_results.and_then(|size| u32::try_from(size).ok()).unwrap_or(POINTS);
+    let (start, end) = match (asked.start_step, asked.end_step) {
         (None, None) => (i64::MIN, i64::MAX),
         (Some(start), Some(end)) if start <= end => (start, end),
         (Some(start), Some(end)) => {
@@ -74,20 +145,15 @@ pub(super) async fn sampled(door: Door, query: Query) -> Result<Json<Points>> {
             return Err(Error::invalid("If either start step or end step are specified, both must be specified."));
         }
     };
-    let args = (door.project().clone(), runs, key, start, end, size);
+    let runs: Vec<RunId> = asked.run_ids.into_iter().map(RunId::new).collect();
+    let args = (door.project().clone(), runs, asked.metric_key, start..=end, size);
     let found = door
         .read(args, |tx, a| {
             Box::pin(async move {
-                let (project, runs, key, start, end, size) = &*a;
-                let steps = tx.metric_steps(project, runs, key, *start, *end).await?;
-                let shared = sample(&steps, *size as usize);
+                let (project, runs, key, steps, size) = &*a;
                 let mut found = Vec::new();
                 for run in runs {
-                    // A run shows its own first and last step too, whatever the others have.
-                    let own = tx.metric_steps(project, std::slice::from_ref(run), key, *start, *end).await?;
-                    let wanted: BTreeSet<i64> = shared.iter().chain(own.first()).chain(own.last()).copied().collect();
-                    let wanted: Vec<i64> = wanted.into_iter().collect();
-                    for point in tx.metric_points_at(project, run, key, &wanted, POINTS).await? {
+                    for point in tx.metric_sample(project, run, key, steps, *size).await? {
                         found.push((run.clone(), point));
                     }
                 }
@@ -97,31 +163,4 @@ pub(super) async fn sampled(door: Door, query: Query) -> Result<Json<Points>> {
         .await?;
     let metrics = found.into_iter().map(|(run, point)| show::metric(point, Some(run))).collect();
     Ok(Json(Points { metrics, next_page_token: None }))
-}
-
-/// Returns at most `size` steps, evenly spread, the last among them.
-fn sample(steps: &[i64], size: usize) -> Vec<i64> {
-    if steps.len() <= size {
-        return steps.to_vec();
-    }
-    let mut chosen: Vec<i64> = (0..size).map(|place| steps[place * steps.len() / size]).collect();
-    if let (Some(last), Some(end)) = (steps.last(), chosen.last_mut()) {
-        *end = *last;
-    }
-    chosen
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn samples_are_spread_and_end_with_the_last() {
-        let steps: Vec<i64> = (0..1000).collect();
-        let chosen = sample(&steps, 320);
-        assert_eq!((chosen.len(), chosen[0], chosen[319]), (320, 0, 999));
-        assert!(chosen.windows(2).all(|pair| pair[0] < pair[1]));
-        assert_eq!(sample(&steps[..3], 320), [0, 1, 2]);
-        assert_eq!(sample(&steps, 1), [999]);
-    }
 }

@@ -6,82 +6,114 @@ use serde_json::Value;
 use windlass_kinds::{LoggedModelId, RunId, record::DatasetInput};
 
 use super::{
+    check,
     door::Door,
     error::{Error, Result},
+    logging::run_id,
+    request::{Asked, Check, Field, Kind, Message, PAIR, Pair, Shape, pairs},
     show::Empty,
-    wire::{Body, Field, List, Pair, pairs},
 };
 
 /// The tag of an input that says what it was used for.
 const CONTEXT: &str = "mlflow.data.context";
 /// The tag that lists the models logged by old clients, JSON as text.
 const HISTORY: &str = "mlflow.log-model.history";
+/// The most characters of a dataset's parts.
+const LIMITS: [(&str, usize); 5] =
+    [("name", 500), ("digest", 36), ("source", 65_535), ("schema", 1_048_575), ("profile", 16_777_215)];
+/// The most characters of the key of an input's tag, and of its value.
+const TAG_LIMITS: (usize, usize) = (255, 500);
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
+#[serde(default)]
 pub(super) struct Inputs {
-    #[serde(default)]
-    run_id: Field<String>,
-    #[serde(default)]
-    datasets: List<InputBody>,
-    #[serde(default)]
-    models: List<ModelBody>,
-}
-
-#[derive(Deserialize)]
-struct InputBody {
-    #[serde(default)]
-    tags: List<Pair>,
-    #[serde(default)]
-    dataset: DatasetBody,
+    run_id: String,
+    datasets: Vec<InputAsked>,
+    models: Vec<ModelAsked>,
 }
 
 #[derive(Deserialize, Default)]
-struct DatasetBody {
-    #[serde(default)]
-    name: Field<String>,
-    #[serde(default)]
-    digest: Field<String>,
-    #[serde(default)]
-    source_type: Field<String>,
-    #[serde(default)]
-    source: Field<String>,
-    #[serde(default)]
-    schema: Field<String>,
-    #[serde(default)]
-    profile: Field<String>,
+#[serde(default)]
+struct InputAsked {
+    tags: Vec<Pair>,
+    dataset: DatasetAsked,
 }
 
-#[derive(Deserialize)]
-struct ModelBody {
-    #[serde(default)]
-    model_id: Field<String>,
-    #[serde(default)]
-    step: Field<i64>,
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct DatasetAsked {
+    name: String,
+    digest: String,
+    source_type: String,
+    source: String,
+    schema: Option<String>,
+    profile: Option<String>,
 }
 
-pub(super) async fn inputs(door: Door, Body(body): Body<Inputs>) -> Result<Json<Empty>> {
-    let run = RunId::new(body.run_id.text("run_id")?);
-    let mut datasets = Vec::new();
-    for input in body.datasets.items("datasets")? {
-        let tags = pairs(input.tags, "datasets.tags")?;
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct ModelAsked {
+    model_id: String,
+    step: i64,
+}
+
+const INPUT: &[Field] = &[
+    ("tags", Kind::Messages(PAIR)),
+    (
+        "dataset",
+        Kind::Message(&[
+            ("name", Kind::Text),
+            ("digest", Kind::Text),
+            ("source_type", Kind::Text),
+            ("source", Kind::Text),
+            ("schema", Kind::Text),
+            ("profile", Kind::Text),
+        ]),
+    ),
+];
+
+impl Message for Inputs {
+    const SHAPE: Shape = Shape {
+        fields: &[
+            ("run_id", Kind::Text),
+            ("datasets", Kind::Messages(INPUT)),
+            ("models", Kind::Messages(&[("model_id", Kind::Text)])),
+        ],
+        checks: &[
+            ("run_id", &[Check::Required, Check::IsText]),
+            ("datasets", &[Check::IsList]),
+            ("models", &[Check::IsList]),
+        ],
+    };
+}
+
+impl InputAsked {
+    /// Returns what the dataset was used for, and the dataset.
+    fn checked(self) -> Result<(String, DatasetInput)> {
+        let DatasetAsked { name, digest, source_type, source, schema, profile } = self.dataset;
+        let texts = [Some(&name), Some(&digest), Some(&source), schema.as_ref(), profile.as_ref()];
+        for ((what, most), text) in LIMITS.into_iter().zip(texts) {
+            if let Some(text) = text {
+                check::length(what, text, most)?;
+                check::nul(what, text)?;
+            }
+        }
+        let tags = pairs(self.tags);
+        for (key, value) in &tags {
+            check::length("key", key, TAG_LIMITS.0)?;
+            check::length("value", value, TAG_LIMITS.1)?;
+        }
+        check::storable(&tags)?;
         let context = tags.iter().find(|(key, _)| key == CONTEXT).map(|(_, value)| value.clone());
-        let dataset = DatasetInput {
-            name: input.dataset.name.text("datasets.dataset.name")?,
-            digest: input.dataset.digest.text("datasets.dataset.digest")?,
-            source_type: input.dataset.source_type.or_empty("datasets.dataset.source_type")?,
-            source: input.dataset.source.or_empty("datasets.dataset.source")?,
-            schema: input.dataset.schema.optional("datasets.dataset.schema")?,
-            profile: input.dataset.profile.optional("datasets.dataset.profile")?,
-            tags,
-        };
-        datasets.push((context.unwrap_or_default(), dataset));
+        let dataset = DatasetInput { name, digest, source_type, source, schema, profile, tags };
+        Ok((context.unwrap_or_default(), dataset))
     }
-    let models = body
-        .models
-        .items("models")?
-        .into_iter()
-        .map(|model| Ok(LoggedModelId::new(model.model_id.text("models.model_id")?)))
-        .collect::<Result<Vec<_>>>()?;
+}
+
+pub(super) async fn inputs(door: Door, Asked(asked): Asked<Inputs>) -> Result<Json<Empty>> {
+    let run = run_id(&asked.run_id)?;
+    let datasets = asked.datasets.into_iter().map(InputAsked::checked).collect::<Result<Vec<_>>>()?;
+    let models: Vec<_> = asked.models.into_iter().map(|model| LoggedModelId::new(model.model_id)).collect();
     door.may_write(&run).await?;
     door.write((door.project().clone(), run, datasets, models), |tx, a| {
         Box::pin(async move { tx.run_inputs_add(&a.0, &a.1, &a.2, &a.3).await })
@@ -90,25 +122,27 @@ pub(super) async fn inputs(door: Door, Body(body): Body<Inputs>) -> Result<Json<
     Ok(Json(Empty {}))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
+#[serde(default)]
 pub(super) struct Outputs {
-    #[serde(default)]
-    run_id: Field<String>,
-    #[serde(default)]
-    models: List<ModelBody>,
+    run_id: String,
+    models: Vec<ModelAsked>,
 }
 
-pub(super) async fn outputs(door: Door, Body(body): Body<Outputs>) -> Result<Json<Empty>> {
-    let run = RunId::new(body.run_id.text("run_id")?);
-    let models = body
-        .models
-        .items("models")?
-        .into_iter()
-        .map(|model| {
-            let id = LoggedModelId::new(model.model_id.text("models.model_id")?);
-            Ok((id, model.step.optional("models.step")?.unwrap_or(0)))
-        })
-        .collect::<Result<Vec<_>>>()?;
+impl Message for Outputs {
+    const SHAPE: Shape = Shape {
+        fields: &[
+            ("run_id", Kind::Text),
+            ("models", Kind::Messages(&[("model_id", Kind::Text), ("step", Kind::Long)])),
+        ],
+        checks: &[("run_id", &[Check::Required, Check::IsText]), ("models", &[Check::Required, Check::IsList])],
+    };
+}
+
+pub(super) async fn outputs(door: Door, Asked(asked): Asked<Outputs>) -> Result<Json<Empty>> {
+    let run = RunId::new(asked.run_id);
+    let models: Vec<_> =
+        asked.models.into_iter().map(|model| (LoggedModelId::new(model.model_id), model.step)).collect();
     door.may_write(&run).await?;
     door.write((door.project().clone(), run, models), |tx, a| {
         Box::pin(async move { tx.run_outputs_add(&a.0, &a.1, &a.2).await })
@@ -117,26 +151,33 @@ pub(super) async fn outputs(door: Door, Body(body): Body<Outputs>) -> Result<Jso
     Ok(Json(Empty {}))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
+#[serde(default)]
 pub(super) struct LogModel {
-    #[serde(default)]
-    run_id: Field<String>,
-    #[serde(default)]
-    model_json: Field<String>,
+    run_id: String,
+    model_json: String,
+}
+
+impl Message for LogModel {
+    const SHAPE: Shape = Shape {
+        fields: &[("run_id", Kind::Text), ("model_json", Kind::Text)],
+        checks: &[("run_id", &[Check::IsText, Check::Required]), ("model_json", &[Check::IsText, Check::Required])],
+    };
 }
 
 /// Notes a model that an old client logged as a run's artifact: it is appended to a tag.
-pub(super) async fn log_model(door: Door, Body(body): Body<LogModel>) -> Result<Json<Empty>> {
-    let run = RunId::new(body.run_id.text("run_id")?);
-    let text = body.model_json.text("model_json")?;
+pub(super) async fn log_model(door: Door, Asked(asked): Asked<LogModel>) -> Result<Json<Empty>> {
+    let run = RunId::new(asked.run_id);
+    let text = asked.model_json;
     let model: Value = serde_json::from_str(&text)
         .map_err(|_| Error::invalid(format!("Malformed model info. \n {text} \n is not a valid JSON.")))?;
-    let missing: Vec<&str> = ["artifact_path", "flavors", "utc_time_created", "run_id"]
+    let missing: Vec<String> = ["artifact_path", "flavors", "utc_time_created", "run_id"]
         .into_iter()
         .filter(|field| model.get(field).is_none())
+        .map(|field| format!("'{field}'"))
         .collect();
     if !missing.is_empty() {
-        return Err(Error::invalid(format!("Model json is missing mandatory fields: {missing:?}")));
+        return Err(Error::invalid(format!("Model json is missing mandatory fields: {{{}}}", missing.join(", "))));
     }
     door.may_write(&run).await?;
     door.write((door.project().clone(), run, model), |tx, a| {

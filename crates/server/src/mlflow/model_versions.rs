@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use axum::Json;
 use serde::{Deserialize, Serialize};
 use windlass_kinds::{
-    LoggedModelId, RunId,
-    filter::{Attribute, Comparison, Field as FilterField, Operator, Search, Value},
-    record::{ModelVersion, PendingVersion, RegisteredModel},
+    LoggedModelId,
+    record::{ModelVersion, PendingVersion, RegisteredModel, RegistryFact, is_prompt},
 };
 use windlass_plan::access::Operation;
 use windlass_store::LoggedModelChange;
@@ -15,35 +14,48 @@ use windlass_store::LoggedModelChange;
 use super::{
     check,
     door::Door,
-    error::Result,
-    filter::{self, Entity},
-    model_source::{self, Packed, Source, number},
-    page,
+    error::{Error, Result},
+    model_source::{self, Origin, Packed, number},
+    request::{Asked, Check, Kind, Message, PAIR, Pair, Shape, pairs},
     show::{self, Empty, VersionOut},
-    wire::{Body, Field, List, Pair, Query, pairs},
 };
 
-/// How many versions a search shows unless it says otherwise, and at most.
-const PAGE: (u32, u32) = (10_000, 200_000);
 /// The tag of a logged model that lists the versions made from it, JSON as text.
 const VERSIONS: &str = "mlflow.modelVersions";
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
+#[serde(default)]
 pub(super) struct Create {
-    #[serde(default)]
-    name: Field<String>,
-    #[serde(default)]
-    source: Field<String>,
-    #[serde(default)]
-    run_id: Field<String>,
-    #[serde(default)]
-    run_link: Field<String>,
-    #[serde(default)]
-    description: Field<String>,
-    #[serde(default)]
-    model_id: Field<String>,
-    #[serde(default)]
-    tags: List<Pair>,
+    name: String,
+    source: String,
+    run_id: Option<String>,
+    run_link: String,
+    description: String,
+    model_id: Option<String>,
+    tags: Vec<Pair>,
+}
+
+impl Message for Create {
+    const SHAPE: Shape = Shape {
+        fields: &[
+            ("name", Kind::Text),
+            ("source", Kind::Text),
+            ("run_id", Kind::Text),
+            ("tags", Kind::Messages(PAIR)),
+            ("run_link", Kind::Text),
+            ("description", Kind::Text),
+            ("model_id", Kind::Text),
+        ],
+        checks: &[
+            ("name", &[Check::IsText, Check::Required]),
+            ("source", &[Check::IsText, Check::Required]),
+            ("run_id", &[Check::IsText]),
+            ("tags", &[Check::IsList]),
+            ("run_link", &[Check::IsText]),
+            ("description", &[Check::IsText]),
+            ("model_id", &[Check::IsText]),
+        ],
+    };
 }
 
 #[derive(Serialize)]
@@ -51,30 +63,27 @@ pub(super) struct One {
     model_version: VersionOut,
 }
 
-pub(super) async fn create(door: Door, Body(body): Body<Create>) -> Result<Json<One>> {
+pub(super) async fn create(door: Door, Asked(asked): Asked<Create>) -> Result<Json<One>> {
     door.may(Operation::RegisterModel)?;
-    let name = body.name.text("name")?;
-    check::model_name(&name)?;
-    let source = body.source.text("source")?;
-    let mut run = body.run_id.optional("run_id")?.filter(|run| !run.is_empty()).map(RunId::new);
-    let model = body.model_id.optional("model_id")?.filter(|model| !model.is_empty()).map(LoggedModelId::new);
-    let tags = pairs(body.tags, "tags")?;
-    tags.iter().try_for_each(|(key, value)| check::registry_tag(key, value))?;
-    let parsed = model_source::check(&door, &source, run.as_ref(), model.as_ref()).await?;
-    let logged = match (&parsed, model) {
-        (Source::Model(id), _) => Some(id.clone()),
-        (_, model) => model,
+    let Create { name, source, run_id, run_link, description, model_id, tags } = asked;
+    let tags: BTreeMap<String, String> = pairs(tags).into_iter().collect();
+    let origin = if is_prompt(&tags) {
+        model_source::of_prompt(&source)?;
+        Origin { source, run: None, model: None }
+    } else {
+        model_source::origin(&door, source, run_id, model_id).await?
     };
-    if let Some(id) = &logged {
-        let found = door
-            .read((door.project().clone(), id.clone()), |tx, a| {
-                Box::pin(async move { tx.logged_model_get(&a.0, &a.1).await })
-            })
-            .await?;
-        let missing = || super::error::Error::not_found(format!("Logged model with ID '{id}' not found."));
-        run = run.or(found.ok_or_else(missing)?.source_run);
+    check::model_name(&name)?;
+    tags.iter().try_for_each(|(key, value)| check::registry_tag(key, value))?;
+    for (what, text) in [("source", &origin.source), ("description", &description), ("run_link", &run_link)] {
+        check::nul(what, text)?;
     }
-    let packed = match model_source::root(&door, &source).await? {
+    let Origin { source, mut run, model: logged } = origin;
+    if let (Some(id), None) = (&logged, &run) {
+        let missing = || Error::not_found(format!("Logged model with ID '{id}' not found."));
+        run = model_source::logged(&door, id).await?.ok_or_else(missing)?.source_run;
+    }
+    let packed = match model_source::root(&door, &source).await.unwrap_or(None) {
         Some(root) => model_source::pack(&door, &root).await?,
         None => None,
     };
@@ -94,9 +103,10 @@ pub(super) async fn create(door: Door, Body(body): Body<Create>) -> Result<Json<
         manifest,
         size,
         pending: own.map(|own| PendingVersion { step_run: own.step_run.clone(), ordinal: 0 }),
-        description: body.description.or_empty("description")?,
-        tags: tags.into_iter().collect::<BTreeMap<_, _>>(),
-        run_link: body.run_link.or_empty("run_link")?,
+        description,
+        tags,
+        run_link,
+        stage: Default::default(),
         created_at: now,
         updated_at: now,
     };
@@ -127,6 +137,7 @@ pub(super) async fn create(door: Door, Body(body): Body<Create>) -> Result<Json<
             })
         })
         .await?;
+    door.webhooks_moved();
     Ok(Json(One { model_version: show::version(version, &model) }))
 }
 
@@ -157,9 +168,34 @@ async fn found(door: &Door, name: &str, version: u32) -> Result<(ModelVersion, R
     .await
 }
 
-pub(super) async fn read(door: Door, query: Query) -> Result<Json<One>> {
+/// Which version.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct Which {
+    name: String,
+    version: String,
+}
+
+impl Message for Which {
+    const SHAPE: Shape = Shape {
+        fields: &[("name", Kind::Text), ("version", Kind::Text)],
+        checks: &[("name", &[Check::IsText, Check::Required]), ("version", &[Check::IsText, Check::Required])],
+    };
+}
+
+impl Which {
+    /// Returns the model's name and the version's number.
+    fn checked(self) -> Result<(String, u32)> {
+        check::model_name(&self.name)?;
+        let version = number(&self.name, &self.version)?;
+        Ok((self.name, version))
+    }
+}
+
+pub(super) async fn read(door: Door, Asked(asked): Asked<Which>) -> Result<Json<One>> {
     door.may(Operation::ReadContent)?;
-    let (version, model) = found(&door, query.text("name")?, number(query.text("version")?)?).await?;
+    let (name, version) = asked.checked()?;
+    let (version, model) = found(&door, &name, version).await?;
     Ok(Json(One { model_version: show::version(version, &model) }))
 }
 
@@ -168,19 +204,24 @@ pub(super) struct DownloadUri {
     artifact_uri: String,
 }
 
-pub(super) async fn download_uri(door: Door, query: Query) -> Result<Json<DownloadUri>> {
-    door.may(Operation::ReadContent)?;
-    let (version, _) = found(&door, query.text("name")?, number(query.text("version")?)?).await?;
-    let root = model_source::root(&door, &version.source).await.unwrap_or(None);
-    Ok(Json(DownloadUri { artifact_uri: root.map_or(version.source, |root| show::artifact_uri(&root)) }))
+/// As [`Which`], of which MLflow checks nothing beforehand here.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct Download {
+    name: String,
+    version: String,
 }
 
-#[derive(Serialize)]
-pub(super) struct Found {
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    model_versions: Vec<VersionOut>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_page_token: Option<String>,
+impl Message for Download {
+    const SHAPE: Shape = Shape { fields: &[("name", Kind::Text), ("version", Kind::Text)], checks: &[] };
+}
+
+pub(super) async fn download_uri(door: Door, Asked(asked): Asked<Download>) -> Result<Json<DownloadUri>> {
+    door.may(Operation::ReadContent)?;
+    let (name, version) = Which { name: asked.name, version: asked.version }.checked()?;
+    let (version, _) = found(&door, &name, version).await?;
+    let artifact_uri = model_source::download_uri(&door, &version.source).await.unwrap_or(version.source);
+    Ok(Json(DownloadUri { artifact_uri }))
 }
 
 /// Returns whether the caller sees a version in lists: provisional ones only the step that registered them.
@@ -189,81 +230,30 @@ pub(super) fn listed(door: &Door, version: &ModelVersion) -> bool {
     version.pending.as_ref().is_none_or(|pending| Some(&pending.step_run) == own)
 }
 
-/// The tag that marks a model as a prompt. Clients exclude prompts, and what lacks the tag is none.
-const PROMPT: &str = "mlflow.prompt.is_prompt";
-
-/// Takes the exclusion of prompts out of a filter: to the store a comparison with a tag means that the tag is there.
-pub(super) fn without_prompts(filter: &mut Vec<Comparison>) {
-    for comparison in filter {
-        let prompt = comparison.field == FilterField::Tag(PROMPT.to_owned());
-        if prompt && comparison.operator == Operator::NotEqual {
-            comparison.operator = Operator::IsNull;
-            comparison.value = Value::None;
-        }
-    }
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct Describe {
+    name: String,
+    version: String,
+    description: String,
 }
 
-pub(super) async fn search(door: Door, query: Query) -> Result<Json<Found>> {
-    door.may(Operation::ReadContent)?;
-    let size = check::page_size(query.integer("max_results")?, PAGE.0, PAGE.1)?;
-    let mut filter = filter::parse(Entity::Version, query.get("filter").unwrap_or_default())?;
-    without_prompts(&mut filter);
-    let order = query.all("order_by").into_iter().map(|text| filter::order(Entity::Version, text));
-    let mut search = Search {
-        filter,
-        order: order.collect::<Result<_>>()?,
-        offset: page::offset(query.get("page_token"))?,
-        limit: size + 1,
-        ..Search::default()
+impl Message for Describe {
+    const SHAPE: Shape = Shape {
+        fields: &[("name", Kind::Text), ("version", Kind::Text), ("description", Kind::Text)],
+        checks: &[
+            ("name", &[Check::IsText, Check::Required]),
+            ("version", &[Check::IsText, Check::Required]),
+            ("description", &[Check::IsText]),
+        ],
     };
-    if search.order.is_empty() {
-        // As MLflow: the newest numbers first within the last changed.
-        search.order.push(windlass_kinds::filter::Order {
-            field: FilterField::Attribute(Attribute::Updated),
-            ascending: false,
-        });
-    }
-    let offset = search.offset;
-    let mut versions = door
-        .read((door.project().clone(), search), |tx, a| {
-            Box::pin(async move {
-                let mut models: BTreeMap<String, RegisteredModel> = BTreeMap::new();
-                let mut found = Vec::new();
-                for version in tx.model_versions_search(&a.0, &a.1).await? {
-                    if !models.contains_key(&version.model) {
-                        let model = tx.registered_model_find(&a.0, &version.model).await?;
-                        models.insert(version.model.clone(), model);
-                    }
-                    found.push((models[&version.model].clone(), version));
-                }
-                Ok(found)
-            })
-        })
-        .await?;
-    let next_page_token = page::cut(&mut versions, offset, size);
-    versions.retain(|(_, version)| listed(&door, version));
-    let model_versions = versions.into_iter().map(|(model, version)| show::version(version, &model)).collect();
-    Ok(Json(Found { model_versions, next_page_token }))
 }
 
-#[derive(Deserialize)]
-pub(super) struct Which {
-    #[serde(default)]
-    name: Field<String>,
-    #[serde(default)]
-    version: Field<String>,
-    #[serde(default)]
-    key: Field<String>,
-    #[serde(default)]
-    value: Field<String>,
-    #[serde(default)]
-    description: Field<String>,
-}
-
-pub(super) async fn describe(door: Door, Body(body): Body<Which>) -> Result<Json<One>> {
+pub(super) async fn describe(door: Door, Asked(asked): Asked<Describe>) -> Result<Json<One>> {
     door.may(Operation::RegisterModel)?;
-    let (name, version) = (body.name.text("name")?, number(&body.version.text("version")?)?);
-    let description = body.description.or_empty("description")?;
+    let (name, version) = Which { name: asked.name, version: asked.version }.checked()?;
+    let description = asked.description;
+    check::nul("description", &description)?;
     own(&door, &name, version).await?;
     let (version, model) = door
         .write((door.project().clone(), name, version, description, door.now()), |tx, a| {
@@ -285,36 +275,88 @@ async fn own(door: &Door, name: &str, version: u32) -> Result<()> {
     if version.pending.is_some() && listed(door, &version) { Ok(()) } else { door.not_a_step() }
 }
 
-pub(super) async fn remove(door: Door, Body(body): Body<Which>) -> Result<Json<Empty>> {
+pub(super) async fn remove(door: Door, Asked(asked): Asked<Which>) -> Result<Json<Empty>> {
     door.may(Operation::DeleteModel)?;
-    let (name, version) = (body.name.text("name")?, number(&body.version.text("version")?)?);
+    let (name, version) = asked.checked()?;
     let args = (door.project().clone(), name, version, door.principal.actor.clone(), door.now());
     door.write(args, |tx, a| Box::pin(async move { tx.model_version_delete(&a.0, &a.1, a.2, &a.3, a.4).await }))
         .await?;
     Ok(Json(Empty {}))
 }
 
-pub(super) async fn tag_set(door: Door, Body(body): Body<Which>) -> Result<Json<Empty>> {
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct TagSet {
+    name: String,
+    version: String,
+    key: String,
+    value: String,
+}
+
+impl Message for TagSet {
+    const SHAPE: Shape = Shape {
+        fields: &[("name", Kind::Text), ("version", Kind::Text), ("key", Kind::Text), ("value", Kind::Text)],
+        checks: &[
+            ("name", &[Check::IsText, Check::Required]),
+            ("version", &[Check::IsText, Check::Required]),
+            ("key", &[Check::IsText, Check::Required]),
+            ("value", &[Check::IsText]),
+        ],
+    };
+}
+
+pub(super) async fn tag_set(door: Door, Asked(asked): Asked<TagSet>) -> Result<Json<Empty>> {
     door.may(Operation::RegisterModel)?;
-    let (name, version) = (body.name.text("name")?, number(&body.version.text("version")?)?);
-    let (key, value) = (body.key.text("key")?, body.value.or_empty("value")?);
+    let TagSet { name, version, key, value } = asked;
+    let (name, version) = Which { name, version }.checked()?;
     check::registry_tag(&key, &value)?;
     own(&door, &name, version).await?;
-    door.write((door.project().clone(), name, version, key, value), |tx, a| {
-        Box::pin(async move { tx.model_version_tag_set(&a.0, &a.1, a.2, &a.3, &a.4).await })
+    door.write((door.project().clone(), name, version, key, value, door.now()), |tx, a| {
+        Box::pin(async move {
+            let (project, name, version, key, value, now) = &*a;
+            tx.model_version_tag_set(project, name, *version, key, value).await?;
+            let what = RegistryFact::VersionTagSet { version: *version, key: key.clone(), value: value.clone() };
+            tx.registered_model_changed(project, name, what, *now).await
+        })
     })
     .await?;
+    door.webhooks_moved();
     Ok(Json(Empty {}))
 }
 
-pub(super) async fn tag_delete(door: Door, Body(body): Body<Which>) -> Result<Json<Empty>> {
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct TagDelete {
+    name: String,
+    version: String,
+    key: String,
+}
+
+impl Message for TagDelete {
+    const SHAPE: Shape = Shape {
+        fields: &[("name", Kind::Text), ("version", Kind::Text), ("key", Kind::Text)],
+        checks: &[
+            ("name", &[Check::IsText, Check::Required]),
+            ("version", &[Check::IsText, Check::Required]),
+            ("key", &[Check::IsText, Check::Required]),
+        ],
+    };
+}
+
+pub(super) async fn tag_delete(door: Door, Asked(asked): Asked<TagDelete>) -> Result<Json<Empty>> {
     door.may(Operation::RegisterModel)?;
-    let (name, version) = (body.name.text("name")?, number(&body.version.text("version")?)?);
-    let key = body.key.text("key")?;
+    let (name, version) = Which { name: asked.name, version: asked.version }.checked()?;
+    check::key("key", &asked.key)?;
     own(&door, &name, version).await?;
-    door.write((door.project().clone(), name, version, key), |tx, a| {
-        Box::pin(async move { tx.model_version_tag_delete(&a.0, &a.1, a.2, &a.3).await })
+    door.write((door.project().clone(), name, version, asked.key, door.now()), |tx, a| {
+        Box::pin(async move {
+            let (project, name, version, key, now) = &*a;
+            tx.model_version_tag_delete(project, name, *version, key).await?;
+            let what = RegistryFact::VersionTagDeleted { version: *version, key: key.clone() };
+            tx.registered_model_changed(project, name, what, *now).await
+        })
     })
     .await?;
+    door.webhooks_moved();
     Ok(Json(Empty {}))
 }

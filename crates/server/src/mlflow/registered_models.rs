@@ -2,35 +2,37 @@
 
 use axum::Json;
 use serde::{Deserialize, Serialize};
-use windlass_kinds::{
-    filter::{Lifecycle, Search},
-    record::{ModelVersion, RegisteredModel},
-};
+use windlass_kinds::record::{ModelVersion, RegisteredModel, RegistryFact, VersionStage};
 use windlass_plan::access::Operation;
 
 use super::{
     check,
     door::Door,
     error::{Error, Result},
-    filter::{self, Entity},
     model_source::number,
-    model_versions::{listed, without_prompts},
-    page,
+    model_versions::listed,
+    request::{Asked, Check, Kind, Message, PAIR, Pair, Shape, pairs},
     show::{self, Empty, ModelOut, VersionOut},
-    wire::{Body, Field, List, Pair, Query, pairs},
+    stages::{latest_of_each, stage},
 };
 
-/// How many models a search shows unless it says otherwise, and at most.
-const PAGE: (u32, u32) = (100, 1000);
-
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
+#[serde(default)]
 pub(super) struct Create {
-    #[serde(default)]
-    name: Field<String>,
-    #[serde(default)]
-    description: Field<String>,
-    #[serde(default)]
-    tags: List<Pair>,
+    name: String,
+    description: String,
+    tags: Vec<Pair>,
+}
+
+impl Message for Create {
+    const SHAPE: Shape = Shape {
+        fields: &[("name", Kind::Text), ("tags", Kind::Messages(PAIR)), ("description", Kind::Text)],
+        checks: &[
+            ("name", &[Check::IsText, Check::Required]),
+            ("tags", &[Check::IsList]),
+            ("description", &[Check::IsText]),
+        ],
+    };
 }
 
 #[derive(Serialize)]
@@ -38,16 +40,17 @@ pub(super) struct One {
     registered_model: ModelOut,
 }
 
-pub(super) async fn create(door: Door, Body(body): Body<Create>) -> Result<Json<One>> {
+pub(super) async fn create(door: Door, Asked(asked): Asked<Create>) -> Result<Json<One>> {
     door.may(Operation::RegisterModel)?;
-    let name = body.name.text("name")?;
+    let Create { name, description, tags } = asked;
     check::model_name(&name)?;
-    let tags = pairs(body.tags, "tags")?;
+    let tags = pairs(tags);
     tags.iter().try_for_each(|(key, value)| check::registry_tag(key, value))?;
+    check::nul("description", &description)?;
     let model = RegisteredModel {
         project: door.project().clone(),
         name,
-        description: body.description.or_empty("description")?,
+        description,
         tags: tags.into_iter().collect(),
         aliases: Default::default(),
         created_at: door.now(),
@@ -57,11 +60,13 @@ pub(super) async fn create(door: Door, Body(body): Body<Create>) -> Result<Json<
         Box::pin(async move { tx.registered_model_create(&a.0, &a.1).await })
     })
     .await?;
-    Ok(Json(One { registered_model: show::model(model, None) }))
+    door.webhooks_moved();
+    Ok(Json(One { registered_model: show::model(model, Vec::new()) }))
 }
 
-/// Returns a model and the newest version that the caller sees in lists.
-async fn with_latest(door: &Door, name: &str) -> Result<(RegisteredModel, Option<ModelVersion>)> {
+/// Returns a model and the versions that the caller sees in lists, in order.
+async fn with_versions(door: &Door, name: &str) -> Result<(RegisteredModel, Vec<ModelVersion>)> {
+    check::model_name(name)?;
     let (model, mut versions) = door
         .read((door.project().clone(), name.to_owned()), |tx, a| {
             Box::pin(async move {
@@ -71,87 +76,51 @@ async fn with_latest(door: &Door, name: &str) -> Result<(RegisteredModel, Option
         })
         .await?;
     versions.retain(|version| listed(door, version));
-    Ok((model, versions.pop()))
+    Ok((model, versions))
 }
 
 async fn shown(door: &Door, name: &str) -> Result<Json<One>> {
-    let (model, latest) = with_latest(door, name).await?;
-    Ok(Json(One { registered_model: show::model(model, latest) }))
+    let (model, versions) = with_versions(door, name).await?;
+    Ok(Json(One { registered_model: show::model(model, latest_of_each(versions)) }))
 }
 
-pub(super) async fn read(door: Door, query: Query) -> Result<Json<One>> {
+/// Which model.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct Named {
+    name: String,
+}
+
+impl Message for Named {
+    const SHAPE: Shape =
+        Shape { fields: &[("name", Kind::Text)], checks: &[("name", &[Check::IsText, Check::Required])] };
+}
+
+pub(super) async fn read(door: Door, Asked(asked): Asked<Named>) -> Result<Json<One>> {
     door.may(Operation::ReadContent)?;
-    shown(&door, query.text("name")?).await
+    shown(&door, &asked.name).await
 }
 
-#[derive(Serialize)]
-pub(super) struct Found {
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    registered_models: Vec<ModelOut>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_page_token: Option<String>,
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct Describe {
+    name: String,
+    description: String,
 }
 
-pub(super) async fn search(door: Door, query: Query) -> Result<Json<Found>> {
-    door.may(Operation::ReadContent)?;
-    let size = check::page_size(query.integer("max_results")?, PAGE.0, PAGE.1)?;
-    let mut filter = filter::parse(Entity::Model, query.get("filter").unwrap_or_default())?;
-    without_prompts(&mut filter);
-    let order = query.all("order_by").into_iter().map(|text| filter::order(Entity::Model, text));
-    let search = Search {
-        filter,
-        order: order.collect::<Result<_>>()?,
-        lifecycle: Lifecycle::Active,
-        offset: page::offset(query.get("page_token"))?,
-        limit: size + 1,
+impl Message for Describe {
+    const SHAPE: Shape = Shape {
+        fields: &[("name", Kind::Text), ("description", Kind::Text)],
+        checks: &[("name", &[Check::IsText, Check::Required]), ("description", &[Check::IsText])],
     };
-    let offset = search.offset;
-    let mut found = door
-        .read((door.project().clone(), search), |tx, a| {
-            Box::pin(async move {
-                let mut found = Vec::new();
-                for model in tx.registered_models_search(&a.0, &a.1).await? {
-                    let versions = tx.model_versions_of(&a.0, &model.name).await?;
-                    found.push((model, versions));
-                }
-                Ok(found)
-            })
-        })
-        .await?;
-    let next_page_token = page::cut(&mut found, offset, size);
-    let registered_models = found
-        .into_iter()
-        .map(|(model, versions)| {
-            let latest = versions.into_iter().rev().find(|version| listed(&door, version));
-            show::model(model, latest)
-        })
-        .collect();
-    Ok(Json(Found { registered_models, next_page_token }))
 }
 
-#[derive(Deserialize)]
-pub(super) struct Which {
-    #[serde(default)]
-    name: Field<String>,
-    #[serde(default)]
-    new_name: Field<String>,
-    #[serde(default)]
-    description: Field<String>,
-    #[serde(default)]
-    key: Field<String>,
-    #[serde(default)]
-    value: Field<String>,
-    #[serde(default)]
-    alias: Field<String>,
-    #[serde(default)]
-    version: Field<String>,
-}
-
-pub(super) async fn describe(door: Door, Body(body): Body<Which>) -> Result<Json<One>> {
+pub(super) async fn describe(door: Door, Asked(asked): Asked<Describe>) -> Result<Json<One>> {
     door.may(Operation::RegisterModel)?;
     door.not_a_step()?;
-    let name = body.name.text("name")?;
-    let description = body.description.or_empty("description")?;
+    let Describe { name, description } = asked;
+    check::model_name(&name)?;
+    check::nul("description", &description)?;
     door.write((door.project().clone(), name.clone(), description, door.now()), |tx, a| {
         Box::pin(async move { tx.registered_model_describe(&a.0, &a.1, &a.2, a.3).await })
     })
@@ -159,44 +128,109 @@ pub(super) async fn describe(door: Door, Body(body): Body<Which>) -> Result<Json
     shown(&door, &name).await
 }
 
-pub(super) async fn rename(door: Door, Body(body): Body<Which>) -> Result<Json<One>> {
-    door.may(Operation::MoveAlias)?;
-    door.not_a_step()?;
-    let name = body.name.text("name")?;
-    let new = body.new_name.text("new_name")?;
-    check::model_name(&new)?;
-    let args = (door.project().clone(), name, new.clone(), door.principal.actor.clone(), door.now());
-    door.write(args, |tx, a| Box::pin(async move { tx.registered_model_rename(&a.0, &a.1, &a.2, &a.3, a.4).await }))
-        .await?;
-    shown(&door, &new).await
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct Rename {
+    name: String,
+    new_name: String,
 }
 
-pub(super) async fn remove(door: Door, Body(body): Body<Which>) -> Result<Json<Empty>> {
+impl Message for Rename {
+    const SHAPE: Shape = Shape {
+        fields: &[("name", Kind::Text), ("new_name", Kind::Text)],
+        checks: &[("name", &[Check::IsText, Check::Required]), ("new_name", &[Check::IsText, Check::Required])],
+    };
+}
+
+pub(super) async fn rename(door: Door, Asked(asked): Asked<Rename>) -> Result<Json<One>> {
+    door.may(Operation::MoveAlias)?;
+    door.not_a_step()?;
+    let Rename { name, new_name } = asked;
+    if new_name.trim().is_empty() {
+        return Err(Error::invalid("Missing value for required parameter 'new_name'."));
+    }
+    check::model_name(&new_name)?;
+    check::model_name(&name)?;
+    let args = (door.project().clone(), name, new_name.clone(), door.principal.actor.clone(), door.now());
+    door.write(args, |tx, a| Box::pin(async move { tx.registered_model_rename(&a.0, &a.1, &a.2, &a.3, a.4).await }))
+        .await?;
+    shown(&door, &new_name).await
+}
+
+pub(super) async fn remove(door: Door, Asked(asked): Asked<Named>) -> Result<Json<Empty>> {
     door.may(Operation::DeleteModel)?;
-    let name = body.name.text("name")?;
-    let args = (door.project().clone(), name, door.principal.actor.clone(), door.now());
+    check::model_name(&asked.name)?;
+    let args = (door.project().clone(), asked.name, door.principal.actor.clone(), door.now());
     door.write(args, |tx, a| Box::pin(async move { tx.registered_model_delete(&a.0, &a.1, &a.2, a.3).await })).await?;
     Ok(Json(Empty {}))
 }
 
-pub(super) async fn tag_set(door: Door, Body(body): Body<Which>) -> Result<Json<Empty>> {
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct TagSet {
+    name: String,
+    key: String,
+    value: String,
+}
+
+impl Message for TagSet {
+    const SHAPE: Shape = Shape {
+        fields: &[("name", Kind::Text), ("key", Kind::Text), ("value", Kind::Text)],
+        checks: &[
+            ("name", &[Check::IsText, Check::Required]),
+            ("key", &[Check::IsText, Check::Required]),
+            ("value", &[Check::IsText]),
+        ],
+    };
+}
+
+pub(super) async fn tag_set(door: Door, Asked(asked): Asked<TagSet>) -> Result<Json<Empty>> {
     door.may(Operation::RegisterModel)?;
-    let (name, key, value) = (body.name.text("name")?, body.key.text("key")?, body.value.or_empty("value")?);
+    let TagSet { name, key, value } = asked;
+    check::model_name(&name)?;
     check::registry_tag(&key, &value)?;
-    door.write((door.project().clone(), name, key, value), |tx, a| {
-        Box::pin(async move { tx.registered_model_tag_set(&a.0, &a.1, &a.2, &a.3).await })
+    door.write((door.project().clone(), name, key, value, door.now()), |tx, a| {
+        Box::pin(async move {
+            let (project, name, key, value, now) = &*a;
+            tx.registered_model_tag_set(project, name, key, value).await?;
+            let what = RegistryFact::TagSet { key: key.clone(), value: value.clone() };
+            tx.registered_model_changed(project, name, what, *now).await
+        })
     })
     .await?;
+    door.webhooks_moved();
     Ok(Json(Empty {}))
 }
 
-pub(super) async fn tag_delete(door: Door, Body(body): Body<Which>) -> Result<Json<Empty>> {
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct TagDelete {
+    name: String,
+    key: String,
+}
+
+impl Message for TagDelete {
+    const SHAPE: Shape = Shape {
+        fields: &[("name", Kind::Text), ("key", Kind::Text)],
+        checks: &[("name", &[Check::IsText, Check::Required]), ("key", &[Check::IsText, Check::Required])],
+    };
+}
+
+pub(super) async fn tag_delete(door: Door, Asked(asked): Asked<TagDelete>) -> Result<Json<Empty>> {
     door.may(Operation::RegisterModel)?;
-    let (name, key) = (body.name.text("name")?, body.key.text("key")?);
-    door.write((door.project().clone(), name, key), |tx, a| {
-        Box::pin(async move { tx.registered_model_tag_delete(&a.0, &a.1, &a.2).await })
+    let TagDelete { name, key } = asked;
+    check::model_name(&name)?;
+    check::key("key", &key)?;
+    door.write((door.project().clone(), name, key, door.now()), |tx, a| {
+        Box::pin(async move {
+            let (project, name, key, now) = &*a;
+            tx.registered_model_tag_delete(project, name, key).await?;
+            let what = RegistryFact::TagDeleted { key: key.clone() };
+            tx.registered_model_changed(project, name, what, *now).await
+        })
     })
     .await?;
+    door.webhooks_moved();
     Ok(Json(Empty {}))
 }
 
@@ -205,9 +239,30 @@ pub(super) struct OneVersion {
     model_version: VersionOut,
 }
 
-pub(super) async fn alias_read(door: Door, query: Query) -> Result<Json<OneVersion>> {
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct Alias {
+    name: String,
+    alias: String,
+}
+
+impl Message for Alias {
+    const SHAPE: Shape = Shape {
+        fields: &[("name", Kind::Text), ("alias", Kind::Text)],
+        checks: &[("name", &[Check::IsText, Check::Required]), ("alias", &[Check::IsText, Check::Required])],
+    };
+}
+
+pub(super) async fn alias_read(door: Door, Asked(asked): Asked<Alias>) -> Result<Json<OneVersion>> {
     door.may(Operation::ReadContent)?;
-    let (name, alias) = (query.text("name")?.to_owned(), query.text("alias")?.to_owned());
+    let Alias { name, alias } = asked;
+    check::model_name(&name)?;
+    check::alias(&alias)?;
+    if alias.eq_ignore_ascii_case("latest") {
+        let (model, mut versions) = with_versions(&door, &name).await?;
+        let none = || Error::not_found(format!("Latest version not found for model {name}."));
+        return Ok(Json(OneVersion { model_version: show::version(versions.pop().ok_or_else(none)?, &model) }));
+    }
     let args = (door.project().clone(), name, alias.clone());
     let (model, version) = door
         .read(args, |tx, a| {
@@ -225,18 +280,44 @@ pub(super) async fn alias_read(door: Door, query: Query) -> Result<Json<OneVersi
     Ok(Json(OneVersion { model_version: show::version(version, &model) }))
 }
 
-pub(super) async fn alias_set(door: Door, Body(body): Body<Which>) -> Result<Json<Empty>> {
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct AliasSet {
+    name: String,
+    alias: String,
+    version: String,
+}
+
+impl Message for AliasSet {
+    const SHAPE: Shape = Shape {
+        fields: &[("name", Kind::Text), ("alias", Kind::Text), ("version", Kind::Text)],
+        checks: &[
+            ("name", &[Check::IsText, Check::Required]),
+            ("alias", &[Check::IsText, Check::Required]),
+            ("version", &[Check::IsText, Check::Required]),
+        ],
+    };
+}
+
+pub(super) async fn alias_set(door: Door, Asked(asked): Asked<AliasSet>) -> Result<Json<Empty>> {
     door.may(Operation::MoveAlias)?;
-    let (name, alias) = (body.name.text("name")?, body.alias.text("alias")?);
-    check::alias(&alias)?;
-    let version = number(&body.version.text("version")?)?;
+    let AliasSet { name, alias, version } = asked;
+    check::model_name(&name)?;
+    check::new_alias(&alias)?;
+    let version = number(&name, &version)?;
+    door.read((door.project().clone(), name.clone(), version), |tx, a| {
+        Box::pin(async move { tx.model_version_find(&a.0, &a.1, a.2).await })
+    })
+    .await?;
     door.alias_set(&name, version, &alias).await?;
     Ok(Json(Empty {}))
 }
 
-pub(super) async fn alias_delete(door: Door, Body(body): Body<Which>) -> Result<Json<Empty>> {
+pub(super) async fn alias_delete(door: Door, Asked(asked): Asked<Alias>) -> Result<Json<Empty>> {
     door.may(Operation::MoveAlias)?;
-    let (name, alias) = (body.name.text("name")?, body.alias.text("alias")?);
+    let Alias { name, alias } = asked;
+    check::model_name(&name)?;
+    check::alias(&alias)?;
     let args = (door.project().clone(), name, alias, door.principal.actor.clone(), door.now());
     door.write(args, |tx, a| Box::pin(async move { tx.alias_delete(&a.0, &a.1, &a.2, &a.3, a.4).await })).await?;
     door.registry_moved();
@@ -249,16 +330,26 @@ pub(super) struct Versions {
     model_versions: Vec<VersionOut>,
 }
 
-async fn newest(door: &Door, name: &str) -> Result<Json<Versions>> {
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct Latest {
+    name: String,
+    stages: Vec<String>,
+}
+
+impl Message for Latest {
+    const SHAPE: Shape = Shape {
+        fields: &[("name", Kind::Text), ("stages", Kind::Texts)],
+        checks: &[("name", &[Check::IsText, Check::Required]), ("stages", &[Check::IsList, Check::AreTexts])],
+    };
+}
+
+pub(super) async fn latest(door: Door, Asked(asked): Asked<Latest>) -> Result<Json<Versions>> {
     door.may(Operation::ReadContent)?;
-    let (model, latest) = with_latest(door, name).await?;
-    Ok(Json(Versions { model_versions: latest.into_iter().map(|version| show::version(version, &model)).collect() }))
-}
-
-pub(super) async fn latest(door: Door, Body(body): Body<Which>) -> Result<Json<Versions>> {
-    newest(&door, &body.name.text("name")?).await
-}
-
-pub(super) async fn latest_get(door: Door, query: Query) -> Result<Json<Versions>> {
-    newest(&door, query.text("name")?).await
+    let Latest { name, stages } = asked;
+    let (model, versions) = with_versions(&door, &name).await?;
+    let stages: Vec<VersionStage> = stages.iter().map(|text| stage(text)).collect::<Result<_>>()?;
+    let wanted = |version: &ModelVersion| stages.is_empty() || stages.contains(&version.stage);
+    let shown = latest_of_each(versions).into_iter().filter(wanted).map(|version| show::version(version, &model));
+    Ok(Json(Versions { model_versions: shown.collect() }))
 }

@@ -1,10 +1,9 @@
-//! Runs: begin, look, change, search, delete.
+//! Runs: begin, look, change, delete.
 
 use axum::Json;
 use serde::{Deserialize, Serialize};
 use windlass_kinds::{
     RunId,
-    filter::{Attribute, Comparison, Field as FilterField, Search, Value},
     record::{Run, RunData, RunStatus},
 };
 use windlass_plan::access::Operation;
@@ -14,30 +13,32 @@ use super::{
     check,
     door::Door,
     error::{Error, Result},
-    experiments::{self, lifecycle},
-    filter::{self, Entity},
-    names, page,
+    experiments, names,
+    request::{Asked, Check, Kind, Message, PAIR, Pair, Shape, pairs},
     show::{self, Empty, RUN_NAME, RunInfo},
-    wire::{Body, Field, List, Pair, Query, pairs},
 };
 
-/// How many runs a search shows unless it says otherwise, and at most.
-const PAGE: (u32, u32) = (1000, 50_000);
-/// What artifact URIs begin with.
-const URI: &str = "mlflow-artifacts:/";
-
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
+#[serde(default)]
 pub(super) struct Create {
-    #[serde(default)]
-    experiment_id: Field<String>,
-    #[serde(default)]
-    user_id: Field<String>,
-    #[serde(default)]
-    run_name: Field<String>,
-    #[serde(default)]
-    start_time: Field<i64>,
-    #[serde(default)]
-    tags: List<Pair>,
+    experiment_id: String,
+    user_id: String,
+    run_name: String,
+    start_time: i64,
+    tags: Vec<Pair>,
+}
+
+impl Message for Create {
+    const SHAPE: Shape = Shape {
+        fields: &[
+            ("experiment_id", Kind::Text),
+            ("user_id", Kind::Text),
+            ("run_name", Kind::Text),
+            ("start_time", Kind::Long),
+            ("tags", Kind::Messages(PAIR)),
+        ],
+        checks: &[("experiment_id", &[Check::IsText]), ("start_time", &[Check::IsInt]), ("run_name", &[Check::IsText])],
+    };
 }
 
 #[derive(Serialize)]
@@ -45,16 +46,16 @@ pub(super) struct One {
     run: show::Run,
 }
 
-pub(super) async fn create(door: Door, Body(body): Body<Create>) -> Result<Json<One>> {
+pub(super) async fn create(door: Door, Asked(asked): Asked<Create>) -> Result<Json<One>> {
     door.may(Operation::WriteTracking)?;
-    let experiment = body.experiment_id.or_empty("experiment_id")?;
-    let experiment = experiments::id(if experiment.is_empty() { "0" } else { &experiment })?;
+    let experiment = experiments::id(&asked.experiment_id)?;
     if experiment.as_str() == "0" {
         experiments::ensure_default(&door).await?;
     }
-    let mut tags = pairs(body.tags, "tags")?;
-    tags.iter().try_for_each(|(key, value)| check::tag(key, value))?;
-    let mut name = body.run_name.or_empty("run_name")?;
+    let mut tags = pairs(asked.tags);
+    check::storable(&tags)?;
+    check::nul("user_id", &asked.user_id)?;
+    let mut name = asked.run_name;
     if let Some(place) = tags.iter().position(|(key, _)| key == RUN_NAME) {
         let (_, tagged) = tags.remove(place);
         if !name.is_empty() && !tagged.is_empty() && name != tagged {
@@ -71,15 +72,14 @@ pub(super) async fn create(door: Door, Body(body): Body<Create>) -> Result<Json<
         name = names::run_name()?;
     }
     check::run_name(&name)?;
-    let start = body.start_time.optional("start_time")?.filter(|start| *start != 0);
     let run = Run {
         id: RunId::new(names::id()?),
         experiment,
         project: door.project().clone(),
         name,
-        user: body.user_id.or_empty("user_id")?,
+        user: asked.user_id,
         status: RunStatus::Running,
-        start_ms: start.unwrap_or_else(|| door.now().millis()),
+        start_ms: asked.start_time,
         end_ms: None,
         deleted: false,
         attempt: door.principal.attempt.as_ref().map(|own| own.attempt.clone()),
@@ -95,12 +95,32 @@ pub(super) async fn create(door: Door, Body(body): Body<Create>) -> Result<Json<
     })
     .await?;
     tags.sort();
-    Ok(Json(One { run: show::run(&run, RunData { tags, ..RunData::default() }) }))
+    Ok(Json(One { run: show::new_run(&run, RunData { tags, ..RunData::default() }) }))
 }
 
-pub(super) async fn read(door: Door, query: Query) -> Result<Json<One>> {
+/// Which run: `run_id`, or `run_uuid` from old clients.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct Either {
+    run_id: String,
+    run_uuid: String,
+}
+
+impl Message for Either {
+    const SHAPE: Shape = Shape {
+        fields: &[("run_id", Kind::Text), ("run_uuid", Kind::Text)],
+        checks: &[("run_id", &[Check::Required, Check::IsText])],
+    };
+}
+
+/// Returns the run that a request is about.
+pub(super) fn run_of(run_id: String, run_uuid: String) -> RunId {
+    RunId::new(if run_id.is_empty() { run_uuid } else { run_id })
+}
+
+pub(super) async fn read(door: Door, Asked(asked): Asked<Either>) -> Result<Json<One>> {
     door.may(Operation::ReadTracking)?;
-    let id = RunId::new(query.run()?);
+    let id = run_of(asked.run_id, asked.run_uuid);
     let (run, data) = door
         .read((door.project().clone(), id), |tx, a| {
             Box::pin(async move { Ok((tx.run_find(&a.0, &a.1).await?, tx.run_data(&a.1).await?)) })
@@ -109,18 +129,35 @@ pub(super) async fn read(door: Door, query: Query) -> Result<Json<One>> {
     Ok(Json(One { run: show::run(&run, data) }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
+#[serde(default)]
 pub(super) struct Update {
-    #[serde(default)]
-    run_id: Field<String>,
-    #[serde(default)]
-    run_uuid: Field<String>,
-    #[serde(default)]
-    run_name: Field<String>,
-    #[serde(default)]
-    status: Field<String>,
-    #[serde(default)]
-    end_time: Field<i64>,
+    run_id: String,
+    run_uuid: String,
+    run_name: String,
+    status: Option<String>,
+    end_time: Option<i64>,
+}
+
+impl Message for Update {
+    const SHAPE: Shape = Shape {
+        fields: &[
+            ("run_id", Kind::Text),
+            ("run_uuid", Kind::Text),
+            (
+                "status",
+                Kind::Choice(&[("RUNNING", 1), ("SCHEDULED", 2), ("FINISHED", 3), ("FAILED", 4), ("KILLED", 5)]),
+            ),
+            ("end_time", Kind::Long),
+            ("run_name", Kind::Text),
+        ],
+        checks: &[
+            ("run_id", &[Check::Required, Check::IsText]),
+            ("end_time", &[Check::IsInt]),
+            ("status", &[Check::IsText]),
+            ("run_name", &[Check::IsText]),
+        ],
+    };
 }
 
 #[derive(Serialize)]
@@ -128,126 +165,43 @@ pub(super) struct Updated {
     run_info: RunInfo,
 }
 
-/// Returns the run that a body is about: `run_id`, or `run_uuid` from old clients.
-pub(super) fn run_of(run_id: Field<String>, run_uuid: Field<String>) -> Result<RunId> {
-    let id = run_id.optional("run_id")?.filter(|id| !id.is_empty());
-    match id {
-        Some(id) => Ok(RunId::new(id)),
-        None => Ok(RunId::new(run_uuid.text("run_id")?)),
-    }
-}
-
-pub(super) async fn update(door: Door, Body(body): Body<Update>) -> Result<Json<Updated>> {
-    let id = run_of(body.run_id, body.run_uuid)?;
+pub(super) async fn update(door: Door, Asked(asked): Asked<Update>) -> Result<Json<Updated>> {
+    let id = run_of(asked.run_id, asked.run_uuid);
     door.may_write(&id).await?;
-    let status = body.status.optional("status")?.filter(|status| !status.is_empty());
-    let status = status
-        .map(|text| {
-            RunStatus::parse(&text).ok_or_else(|| {
-                Error::invalid(format!(
-                    "Invalid value \"{text}\" for parameter 'status' supplied: it must be one of RUNNING, SCHEDULED, \
-                     FINISHED, FAILED, KILLED"
-                ))
-            })
-        })
-        .transpose()?;
-    let name = body.run_name.optional("run_name")?.filter(|name| !name.is_empty());
+    let name = (!asked.run_name.is_empty()).then_some(asked.run_name);
     if let Some(name) = &name {
         check::run_name(name)?;
     }
-    let change = RunChange { name, status, end_ms: body.end_time.optional("end_time")? };
+    let status = asked.status.as_deref().and_then(RunStatus::parse);
+    let change = RunChange { name, status, end_ms: asked.end_time };
     let args = (door.project().clone(), id, change, door.principal.actor.clone(), door.now());
     let run =
         door.write(args, |tx, a| Box::pin(async move { tx.run_change(&a.0, &a.1, &a.2, &a.3, a.4).await })).await?;
     Ok(Json(Updated { run_info: show::run_info(&run) }))
 }
 
-#[derive(Deserialize)]
-pub(super) struct SearchBody {
-    #[serde(default)]
-    experiment_ids: List<String>,
-    #[serde(default)]
-    filter: Field<String>,
-    #[serde(default)]
-    run_view_type: Field<String>,
-    #[serde(default)]
-    max_results: Field<i64>,
-    #[serde(default)]
-    order_by: List<String>,
-    #[serde(default)]
-    page_token: Field<String>,
-}
-
-#[derive(Serialize)]
-pub(super) struct Found {
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    runs: Vec<show::Run>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_page_token: Option<String>,
-}
-
-pub(super) async fn search(door: Door, Body(body): Body<SearchBody>) -> Result<Json<Found>> {
-    door.may(Operation::ReadTracking)?;
-    let experiments: Vec<_> =
-        body.experiment_ids.items("experiment_ids")?.into_iter().map(windlass_kinds::ExperimentId::new).collect();
-    let size = check::page_size(body.max_results.optional("max_results")?, PAGE.0, PAGE.1)?;
-    let order = body.order_by.items("order_by")?;
-    let mut filter = filter::parse(Entity::Run, &body.filter.or_empty("filter")?)?;
-    filter.iter_mut().for_each(relative);
-    let search = Search {
-        filter,
-        order: order.iter().map(|text| filter::order(Entity::Run, text)).collect::<Result<_>>()?,
-        lifecycle: lifecycle(body.run_view_type.optional("run_view_type")?.as_deref()),
-        offset: page::offset(body.page_token.optional("page_token")?.as_deref())?,
-        limit: size + 1,
-    };
-    let offset = search.offset;
-    let mut found = door
-        .read((door.project().clone(), experiments, search), |tx, a| {
-            Box::pin(async move { tx.runs_search(&a.0, &a.1, &a.2).await })
-        })
-        .await?;
-    let next_page_token = page::cut(&mut found, offset, size);
-    Ok(Json(Found { runs: found.into_iter().map(|(run, data)| show::run(&run, data)).collect(), next_page_token }))
-}
-
-/// Makes artifact URIs in a comparison relative to the root of all artifacts, which is what the store knows.
-fn relative(comparison: &mut Comparison) {
-    if comparison.field != FilterField::Attribute(Attribute::ArtifactPath) {
-        return;
-    }
-    let strip = |text: &mut String| {
-        if let Some(rest) = text.strip_prefix(URI) {
-            *text = rest.to_owned();
-        }
-    };
-    match &mut comparison.value {
-        Value::Text(text) => strip(text),
-        Value::List(texts) => texts.iter_mut().for_each(strip),
-        Value::Number(_) | Value::None => {}
-    }
-}
-
-#[derive(Deserialize)]
+/// Which run.
+#[derive(Deserialize, Default)]
+#[serde(default)]
 pub(super) struct Which {
-    #[serde(default)]
-    run_id: Field<String>,
-    #[serde(default)]
-    run_uuid: Field<String>,
+    run_id: String,
 }
 
-pub(super) async fn remove(door: Door, Body(body): Body<Which>) -> Result<Json<Empty>> {
+impl Message for Which {
+    const SHAPE: Shape =
+        Shape { fields: &[("run_id", Kind::Text)], checks: &[("run_id", &[Check::Required, Check::IsText])] };
+}
+
+pub(super) async fn remove(door: Door, Asked(asked): Asked<Which>) -> Result<Json<Empty>> {
     door.may(Operation::DeleteTracking)?;
-    let id = run_of(body.run_id, body.run_uuid)?;
-    let args = (door.project().clone(), id, door.principal.actor.clone(), door.now());
+    let args = (door.project().clone(), RunId::new(asked.run_id), door.principal.actor.clone(), door.now());
     door.write(args, |tx, a| Box::pin(async move { tx.run_delete_soft(&a.0, &a.1, &a.2, a.3).await })).await?;
     Ok(Json(Empty {}))
 }
 
-pub(super) async fn restore(door: Door, Body(body): Body<Which>) -> Result<Json<Empty>> {
+pub(super) async fn restore(door: Door, Asked(asked): Asked<Which>) -> Result<Json<Empty>> {
     door.may(Operation::DeleteTracking)?;
-    let id = run_of(body.run_id, body.run_uuid)?;
-    let args = (door.project().clone(), id, door.principal.actor.clone(), door.now());
+    let args = (door.project().clone(), RunId::new(asked.run_id), door.principal.actor.clone(), door.now());
     door.write(args, |tx, a| Box::pin(async move { tx.run_restore(&a.0, &a.1, &a.2, a.3).await })).await?;
     Ok(Json(Empty {}))
 }

@@ -10,12 +10,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 
-use super::{
-    door::Door,
-    error::Result,
-    logging,
-    wire::{Batch, Body},
-};
+use super::{door::Door, error::Result, logging, request::Asked};
 use crate::{AppState, auth};
 
 const METRIC: &str = "/api/2.0/mlflow/runs/log-metric";
@@ -40,7 +35,7 @@ pub(crate) async fn answer_short(state: AppState, request: Request) -> Response 
 
 async fn log(door: Door, state: &AppState, request: Request) -> Result<Response> {
     if request.uri().path() == METRIC {
-        return Ok(logging::metric(door, Body::from_request(request, state).await?).await?.into_response());
+        return Ok(logging::metric(door, Asked::from_request(request, state).await?).await?.into_response());
     }
-    Ok(logging::batch(door, Batch::from_request(request, state).await?).await?.into_response())
+    Ok(logging::batch(door, Asked::from_request(request, state).await?).await?.into_response())
 }

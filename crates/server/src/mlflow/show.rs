@@ -8,8 +8,13 @@ use windlass_kinds::{
     },
 };
 
+use super::stages::stage_name;
+
 /// The tag that holds a run's name; kept in the run itself.
 pub(super) const RUN_NAME: &str = "mlflow.runName";
+
+/// The workspace that everything is in, where a server has none.
+const WORKSPACE: &str = "default";
 
 /// An empty answer.
 #[derive(Serialize)]
@@ -87,6 +92,7 @@ pub(super) struct ExperimentOut {
     creation_time: i64,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tags: Vec<Tag>,
+    workspace: &'static str,
 }
 
 pub(super) fn experiment(experiment: Experiment) -> ExperimentOut {
@@ -99,6 +105,7 @@ pub(super) fn experiment(experiment: Experiment) -> ExperimentOut {
         last_update_time: updated_ms,
         creation_time: created_ms,
         tags: tags(pairs),
+        workspace: WORKSPACE,
     }
 }
 
@@ -125,7 +132,7 @@ pub(super) fn run_info(run: &windlass_kinds::record::Run) -> RunInfo {
         user_id: run.user.clone(),
         status: run.status.as_str(),
         start_time: run.start_ms,
-        end_time: run.end_ms,
+        end_time: run.end_ms.filter(|end| *end != 0),
         artifact_uri: artifact_uri(&run_root(&run.experiment, &run.id)),
         lifecycle_stage: stage(run.deleted),
         run_id: run.id.clone(),
@@ -137,7 +144,8 @@ pub(super) struct Run {
     info: RunInfo,
     data: Data,
     inputs: Inputs,
-    outputs: Outputs,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outputs: Option<Outputs>,
 }
 
 #[derive(Serialize)]
@@ -160,6 +168,7 @@ struct Inputs {
 
 #[derive(Serialize)]
 struct DatasetInputOut {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     tags: Vec<Tag>,
     dataset: DatasetOut,
 }
@@ -193,6 +202,11 @@ struct ModelOutput {
     step: i64,
 }
 
+/// Shows a run that was just made, which has no outputs to speak of.
+pub(super) fn new_run(made: &windlass_kinds::record::Run, data: RunData) -> Run {
+    Run { outputs: None, ..run(made, data) }
+}
+
 pub(super) fn run(run: &windlass_kinds::record::Run, data: RunData) -> Run {
     let RunData { metrics, params, tags: mut pairs, dataset_inputs, model_inputs, model_outputs } = data;
     if !run.name.is_empty() {
@@ -219,9 +233,9 @@ pub(super) fn run(run: &windlass_kinds::record::Run, data: RunData) -> Run {
                 .collect(),
             model_inputs: model_inputs.into_iter().map(|model_id| ModelInput { model_id }).collect(),
         },
-        outputs: Outputs {
+        outputs: Some(Outputs {
             model_outputs: model_outputs.into_iter().map(|(model_id, step)| ModelOutput { model_id, step }).collect(),
-        },
+        }),
     }
 }
 
@@ -306,7 +320,7 @@ pub(super) fn version(version: ModelVersion, model: &RegisteredModel) -> Version
         version: version.version.to_string(),
         creation_timestamp: version.created_at.millis(),
         last_updated_timestamp: version.updated_at.millis(),
-        current_stage: "None",
+        current_stage: stage_name(version.stage),
         description: version.description,
         source: version.source,
         run_id: version.run.map(|run| run.to_string()).unwrap_or_default(),
@@ -339,9 +353,10 @@ struct AliasOut {
     version: String,
 }
 
-/// Shows a registered model with its newest version.
-pub(super) fn model(model: RegisteredModel, latest: Option<ModelVersion>) -> ModelOut {
-    let latest_versions = latest.map(|latest| version(latest, &model)).into_iter().map(|mut version| {
+/// Shows a registered model with the newest version of each stage.
+pub(super) fn model(model: RegisteredModel, latest: Vec<ModelVersion>) -> ModelOut {
+    let latest_versions = latest.into_iter().map(|latest| {
+        let mut version = version(latest, &model);
         // Within a model the aliases stand once, below.
         version.aliases.clear();
         version

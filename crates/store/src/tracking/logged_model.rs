@@ -280,6 +280,7 @@ const FIND: Find<'static> = Find {
             (Attribute::Status, "l.status", Holds::Text),
             (Attribute::ModelType, "l.model_type", Holds::Text),
             (Attribute::Run, "l.source_run", Holds::TextOrNothing),
+            (Attribute::Experiment, "CAST(l.experiment AS TEXT)", Holds::Text),
             (Attribute::Created, "l.created_ms", Holds::Integer),
             (Attribute::Updated, "l.updated_ms", Holds::Integer),
         ],

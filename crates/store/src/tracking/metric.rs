@@ -3,7 +3,7 @@
 //! One point costs two statements: the insertion, which at the same time makes sure that the run may be written to, and
 //! the upkeep of the metric's last point. The same point twice is one point, so a client may repeat a request.
 
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::{collections::BTreeMap, ops::RangeInclusive, sync::LazyLock};
 
 use windlass_kinds::{LoggedModelId, Name, RunId, record::MetricPoint};
 
@@ -17,6 +17,19 @@ const CHUNKS: [usize; 3] = [64, 8, 1];
 
 /// The columns of a point in both tables, `run` first.
 const COLUMNS: &str = "run, key, step, at_ms, value, nan, model, dataset_name, dataset_digest";
+
+/// What the same point does when it comes again: it may say, late, which model and dataset it is of.
+const AGAIN: &str = "ON CONFLICT (run, key, step, at_ms, value, nan) DO UPDATE SET model = excluded.model,
+     dataset_name = excluded.dataset_name, dataset_digest = excluded.dataset_digest
+     WHERE metric_point.model IS NULL AND excluded.model IS NOT NULL";
+
+/// The insertion of one point into a run that is simply open.
+static ONE: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "INSERT INTO metric_point ({COLUMNS}) SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9 FROM tracking_run
+         WHERE id = $1 AND project = $10 AND deleted = 0 AND sealed <> 1 {AGAIN}"
+    )
+});
 
 /// What a later point does to the last one: largest step, then time, then value. A NaN counts as 0 here.
 const LATER: &str = "ON CONFLICT (run, key) DO UPDATE SET step = excluded.step, at_ms = excluded.at_ms,
@@ -70,8 +83,7 @@ impl Statements {
         let values = values(rows);
         Self {
             points: format!(
-                "INSERT INTO metric_point ({COLUMNS}) VALUES {values}
-                 ON CONFLICT (run, key, step, at_ms, value, nan) DO NOTHING"
+                "INSERT INTO metric_point ({COLUMNS}) VALUES {values} {AGAIN}"
             ),
             latest: format!("INSERT INTO metric_latest ({COLUMNS}) VALUES {values} {LATER}"),
         }
@@ -108,15 +120,7 @@ impl Tx {
         let mut args = Vec::with_capacity(10);
         point_args(run, point, &mut args);
         args.push(Arg::from(project));
-        let added = self
-            .execute(
-                "INSERT INTO metric_point (run, key, step, at_ms, value, nan, model, dataset_name, dataset_digest)
-                 SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9 FROM tracking_run
-                 WHERE id = $1 AND project = $10 AND deleted = 0 AND sealed <> 1
-                 ON CONFLICT (run, key, step, at_ms, value, nan) DO NOTHING",
-                args,
-            )
-            .await?;
+        let added = self.execute(ONE.as_str(), args).await?;
         if added == 1 {
             return self.metric_latest_put(run, &[point]).await;
         }
@@ -202,6 +206,52 @@ impl Tx {
         query.rows(self).await?.iter().map(|row| row.int(0)).collect()
     }
 
+    /// Returns at most `most` points of a metric of one run within some steps, ordered by step, time and value.
+    ///
+    /// Of more points every so many-th is taken, and always the first and the last; the last one where `most` is 1.
+    pub async fn metric_sample(
+        &mut self,
+        project: &Name,
+        run: &RunId,
+        key: &str,
+        steps: &RangeInclusive<i64>,
+        most: u32,
+    ) -> Result<Vec<MetricPoint>, StoreError> {
+        let (start, end) = (*steps.start(), *steps.end());
+        let count = self
+            .row(
+                "SELECT COUNT(*) FROM metric_point m JOIN tracking_run r ON r.id = m.run
+                 WHERE m.run = $1 AND m.key = $2 AND r.project = $3 AND m.step >= $4 AND m.step <= $5",
+                args![run.as_str(), key, project, start, end],
+            )
+            .await?
+            .map_or(Ok(0), |row| row.int(0))?;
+        let mut query = super::Query::new(
+            self.is_postgres(),
+            "SELECT key, step, at_ms, value, nan, model, dataset_name, dataset_digest FROM (
+             SELECT m.key, m.step, m.at_ms, m.value, m.nan, m.model, m.dataset_name, m.dataset_digest,
+             ROW_NUMBER() OVER (ORDER BY m.step, m.at_ms, m.value, m.nan) AS place
+             FROM metric_point m WHERE m.run = ",
+        );
+        query.arg(run.as_str());
+        query.text(" AND m.key = ");
+        query.arg(key);
+        query.text(" AND m.step >= ");
+        query.arg(start);
+        query.text(" AND m.step <= ");
+        query.arg(end);
+        query.text(") p");
+        if count > i64::from(most) {
+            query.text(" WHERE place IN ");
+            query.list(spread(count, i64::from(most)));
+        }
+        query.text(" ORDER BY place");
+        match count {
+            0 => Ok(Vec::new()),
+            _ => query.rows(self).await?.iter().map(|row| point_of(row, 0)).collect(),
+        }
+    }
+
     /// Returns the points of a metric of one run at some steps, ordered by step, time and value.
     pub async fn metric_points_at(
         &mut self,
@@ -229,6 +279,17 @@ impl Tx {
     }
 }
 
+/// Returns the places, counted from 1, of the first of each of `most` even parts of `count`; the last place instead of
+/// the last of them.
+fn spread(count: i64, most: i64) -> Vec<i64> {
+    let (size, larger) = (count / most, count % most);
+    let mut places: Vec<i64> = (0..most).map(|part| part * size + part.min(larger) + 1).collect();
+    if let Some(last) = places.last_mut() {
+        *last = count;
+    }
+    places
+}
+
 /// Cuts a list into pieces of the sizes in [`CHUNKS`], each with its statements.
 fn chunks<T>(mut items: &[T]) -> impl Iterator<Item = (&[T], &'static Statements)> {
     std::iter::from_fn(move || {
@@ -251,6 +312,16 @@ mod tests {
             assert_eq!(seen, items);
             assert!(chunks(&items).all(|(chunk, _)| CHUNKS.contains(&chunk.len())));
         }
+    }
+
+    #[test]
+    fn samples_are_spread_and_end_with_the_last() {
+        assert_eq!(spread(10, 4), [1, 4, 7, 10]);
+        assert_eq!(spread(10, 1), [10]);
+        assert_eq!(spread(5, 4), [1, 3, 4, 5]);
+        let places = spread(1000, 320);
+        assert!(places.windows(2).all(|pair| pair[0] < pair[1]));
+        assert_eq!((places.len(), places[0], places[319]), (320, 1, 1000));
     }
 
     #[test]
