@@ -433,6 +433,10 @@ pub(crate) fn store_failure(error: windlass_store::StoreError) -> Failure {
         StoreError::DiskFull => {
             Failure::user(text).hint("free some space and start again; nothing acknowledged is lost")
         }
+        StoreError::Damaged { file, .. } => Failure::user(text).hint(format!(
+            "restore a backup of the data folder, or save what can be read: sqlite3 {} .recover | sqlite3 saved.db",
+            file.display()
+        )),
         StoreError::ReadOnly => Failure::user(text).hint("make it writable, or choose another folder with --data-dir"),
         _ => Failure::user_because("the database cannot be used", error),
     }

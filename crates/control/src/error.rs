@@ -78,6 +78,7 @@ impl ControlError {
                 | StoreError::Busy
                 | StoreError::Unreachable(_)
                 | StoreError::Fenced
+                | StoreError::Damaged { .. }
                 | StoreError::DiskFull
                 | StoreError::ReadOnly
                 | StoreError::Open { .. }

@@ -119,6 +119,8 @@ impl From<StoreError> for ApiError {
             StoreError::DiskFull => Self::new(StatusCode::INSUFFICIENT_STORAGE, "disk-full", text)
                 .hint("free some space; nothing acknowledged is lost, and the request may be repeated"),
             StoreError::Busy => Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", text),
+            StoreError::Damaged { .. } => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "damaged", text)
+                .hint("stop the server, and restore a backup or have `sqlite3 FILE .recover` save what it can"),
             StoreError::Unreachable(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", text)
                 .hint("nothing acknowledged is lost; ask again once the database answers"),
             _ => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "store", text),

@@ -178,6 +178,16 @@ impl Store {
         }
     }
 
+    /// Returns what damage of the database's file was met since it was opened, if any: a reason to restore a backup soon,
+    /// though what is not damaged is still answered.
+    pub fn damage(&self) -> Option<&str> {
+        match &self.engine {
+            Engine::Sqlite(store) => store.damage(),
+            // It looks after its files itself.
+            Engine::Postgres(_) => None,
+        }
+    }
+
     /// Ends all connections once what was handed over is done; later calls answer [`StoreError::Closed`].
     pub async fn close(&self) {
         match &self.engine {

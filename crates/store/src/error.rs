@@ -42,6 +42,14 @@ pub enum StoreError {
         /// Where, and what was found.
         what: String,
     },
+    /// The database's file does not hold what was written to it: a broken disk, or another program's doing.
+    #[error("the database file {} is damaged: {what}", .file.display())]
+    Damaged {
+        /// The file.
+        file: PathBuf,
+        /// What was found.
+        what: String,
+    },
     /// Others hold what is needed; trying again later can help.
     #[error("the database is busy")]
     Busy,
@@ -129,7 +137,8 @@ fn sqlite(code: i32, message: &str) -> Option<StoreError> {
         (SHMSIZE, _) | (_, 13) => Some(StoreError::DiskFull),
         (_, 5 | 6) => Some(StoreError::Busy),
         (_, 8) => Some(StoreError::ReadOnly),
-        (_, 11 | 26) => Some(StoreError::corrupt(message)),
+        // Who has the path puts it in.
+        (_, 11 | 26) => Some(StoreError::Damaged { file: PathBuf::new(), what: message.to_owned() }),
         (_, 19) => Some(StoreError::conflict(message)),
         _ => None,
     }

@@ -2,15 +2,22 @@
 
 use axum::{
     Json,
-    extract::OriginalUri,
+    extract::{OriginalUri, State},
     http::{Method, StatusCode, Uri},
 };
 use serde::Serialize;
 
 use super::{VERSION, error::Error};
+use crate::AppState;
 
-pub(super) async fn health() -> &'static str {
-    "OK"
+/// Asked without a token, and so without the path of what is damaged.
+pub(super) async fn health(State(state): State<AppState>) -> Result<&'static str, (StatusCode, &'static str)> {
+    match state.control.store().damage() {
+        None => Ok("OK"),
+        Some(_) => {
+            Err((StatusCode::INTERNAL_SERVER_ERROR, "the database's file is damaged; the server's log says which"))
+        }
+    }
 }
 
 pub(super) async fn version() -> &'static str {

@@ -11,9 +11,9 @@ mod writer;
 
 use std::{
     io::ErrorKind,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -37,24 +37,50 @@ pub(crate) struct SqliteStore {
     desk: Option<Desk>,
     jobs: mpsc::Sender<Message>,
     writer: Arc<Mutex<Option<std::thread::JoinHandle<()>>>>,
+    health: Arc<Health>,
+}
+
+/// What is known of the file.
+struct Health {
+    path: PathBuf,
+    /// The first damage that somebody met.
+    damage: OnceLock<String>,
+}
+
+impl Health {
+    /// Names the file in an error about its damage, and keeps that there is some.
+    fn note<T>(&self, answer: Result<T, StoreError>) -> Result<T, StoreError> {
+        answer.map_err(|error| match error {
+            StoreError::Damaged { what, .. } => {
+                let error = StoreError::Damaged { file: self.path.clone(), what };
+                if self.damage.set(error.to_string()).is_ok() {
+                    tracing::error!("{error}; restore a backup, or have `sqlite3` recover what it can");
+                }
+                error
+            }
+            error => error,
+        })
+    }
 }
 
 impl SqliteStore {
     pub(crate) async fn open(path: &Path) -> Result<Self, StoreError> {
         let opened = path.to_owned();
+        let health = Arc::new(Health { path: path.to_owned(), damage: OnceLock::new() });
         let connection = wait(move || {
             prepare_folder(&opened)?;
             let mut connection = SqliteConnection::open(&opened, Access::Write)?;
             migrate::sqlite(&mut connection)?;
             Ok(connection)
         })
-        .await?;
+        .await;
+        let connection = health.note(connection)?;
         let (jobs, queue) = mpsc::channel(QUEUE);
         let desk = Desk::new(connection);
         let writer =
             Writer::start(desk.clone(), queue).map_err(|source| StoreError::Open { path: path.into(), source })?;
         let readers = Readers::new(path, Access::Read);
-        Ok(Self { readers, desk: Some(desk), jobs, writer: Arc::new(Mutex::new(Some(writer))) })
+        Ok(Self { readers, desk: Some(desk), jobs, writer: Arc::new(Mutex::new(Some(writer))), health })
     }
 
     /// Opens a file that cannot be written, with a schema that is ours already; there is no writer.
@@ -65,12 +91,13 @@ impl SqliteStore {
         let whole = std::fs::metadata(log).map_or(true, |log| log.len() == 0);
         let access = if whole { Access::Frozen } else { Access::Read };
         let opened = path.to_owned();
-        let current = wait(move || migrate::is_current(&mut SqliteConnection::open(&opened, access)?)).await?;
-        if !current {
+        let health = Arc::new(Health { path: path.to_owned(), damage: OnceLock::new() });
+        let current = wait(move || migrate::is_current(&mut SqliteConnection::open(&opened, access)?)).await;
+        if !health.note(current)? {
             return Err(StoreError::ReadOnly);
         }
         let (jobs, _) = mpsc::channel(1);
-        Ok(Self { readers: Readers::new(path, access), desk: None, jobs, writer: Arc::default() })
+        Ok(Self { readers: Readers::new(path, access), desk: None, jobs, writer: Arc::default(), health })
     }
 
     pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
@@ -80,7 +107,7 @@ impl SqliteStore {
     {
         let (job, answer) = writer::job(work);
         self.jobs.send(Message::Job(job)).await.map_err(|_| StoreError::Closed)?;
-        answer.get().await
+        self.health.note(answer.get().await)
     }
 
     /// As [`SqliteStore::write`], on this thread where nobody else writes.
@@ -90,7 +117,7 @@ impl SqliteStore {
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + Sync + 'static,
     {
         match self.desk.as_ref().and_then(|desk| desk.write(&work)) {
-            Some(answer) => answer,
+            Some(answer) => self.health.note(answer),
             None => self.write(work).await,
         }
     }
@@ -100,7 +127,7 @@ impl SqliteStore {
         T: Send + 'static,
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + 'static,
     {
-        self.readers.read(work).await
+        self.health.note(self.readers.read(work).await)
     }
 
     /// As [`SqliteStore::read`] for one statement, which is a transaction by itself.
@@ -109,7 +136,12 @@ impl SqliteStore {
         T: Send + 'static,
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + 'static,
     {
-        self.readers.read_one(work).await
+        self.health.note(self.readers.read_one(work).await)
+    }
+
+    /// Returns what damage of the file was met, if any.
+    pub(crate) fn damage(&self) -> Option<&str> {
+        self.health.damage.get().map(String::as_str)
     }
 
     pub(crate) async fn close(&self) {

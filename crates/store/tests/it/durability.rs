@@ -240,12 +240,47 @@ fn what_is_no_database_is_said() {
         let path = folder.path().join("windlass.db");
         fs::write(&path, "not a database, but long enough to have a header: ".repeat(40)).unwrap();
         let answer = Store::open(&StoreUrl::Sqlite(path.clone())).await;
-        assert!(matches!(answer, Err(StoreError::Corrupt { .. })), "{answer:?}");
+        assert!(matches!(&answer, Err(StoreError::Damaged { file, .. }) if *file == path), "{answer:?}");
         let answer = Store::open(&StoreUrl::Sqlite(path.join("below/windlass.db"))).await;
         assert!(matches!(answer, Err(StoreError::Open { .. })), "{answer:?}");
         let answer =
             Store::open(&StoreUrl::Postgres("postgres://nobody@localhost/none?host=/nonexistent".to_owned())).await;
-        assert!(matches!(answer, Err(StoreError::Database(_))), "{answer:?}");
+        assert!(matches!(answer, Err(StoreError::Unreachable(_))), "{answer:?}");
+    });
+}
+
+#[test]
+fn a_damaged_page_is_said_and_what_is_whole_is_still_answered() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("windlass.db");
+        let url = StoreUrl::Sqlite(path.clone());
+        let store = Store::open(&url).await.unwrap();
+        for number in 0..200 {
+            put(&store, format!("name {number:03}"), "x".repeat(2000)).await.unwrap();
+        }
+        store.write(|tx| Box::pin(async move { tx.counter_next("whole").await })).await.unwrap();
+        assert_eq!(store.damage(), None);
+        store.close().await;
+        // Every page that holds what was put, and no page of another table.
+        let mut bytes = fs::read(&path).unwrap();
+        let damaged: Vec<usize> = (1..bytes.len() / 4096)
+            .filter(|page| bytes[page * 4096..(page + 1) * 4096].ends_with(&[b'x'; 500]))
+            .collect();
+        assert!(damaged.len() > 100, "{damaged:?}");
+        for page in damaged {
+            bytes[page * 4096..page * 4096 + 200].fill(0xA5);
+        }
+        fs::write(&path, bytes).unwrap();
+        let store = Store::open(&url).await.unwrap();
+        let read = store.read_one(|tx| Box::pin(tx.meta_get("name 100"))).await;
+        assert!(matches!(&read, Err(StoreError::Damaged { file, .. }) if *file == path), "{read:?}");
+        let written = store.write_here(|tx| Box::pin(tx.meta_set("name 100", "y"))).await;
+        assert!(matches!(&written, Err(StoreError::Damaged { file, .. }) if *file == path), "{written:?}");
+        assert!(store.damage().unwrap().contains(path.to_str().unwrap()));
+        let counted = store.write(|tx| Box::pin(async move { tx.counter_next("whole").await })).await;
+        assert_eq!(counted.unwrap(), 2);
+        store.close().await;
     });
 }
 
