@@ -39,7 +39,6 @@ const RULES: &[(&str, &str, Rule)] = &[
     ("GET", "/changes", Needs(ReadObjects)),
     ("GET", "/tracking/{run}", Needs(ReadTracking)),
     ("GET", "/tracking/{run}/file", Needs(ReadContent)),
-    ("GET", "/tracking/{run}/file", Needs(ReadContent)),
     ("POST", "/sign-out", Known),
     ("POST", "/api/v1/sign-in", Needs(ReadObjects)),
     ("GET", "/metrics", Needs(ReadRuns)),

@@ -11,7 +11,6 @@ mod component;
 mod dataset;
 mod endpoint;
 mod error;
-mod experiment;
 mod home;
 mod layout;
 mod ledger;

@@ -199,7 +199,7 @@ fn rows<T: PartialEq>(
                         @let values = [one.get(key), other.get(key)];
                         @let differs = values[0] != values[1];
                         tr.differs[differs] {
-                            th scope="row" { bdi { (key) } @if differs { " " span.mark { "differs" } } }
+                            th scope="row" { bdi { (key) } @if differs { " " span.differ { "differs" } } }
                             @for value in values { td { @match value { Some(value) => { (cell(value)) } None => { (nothing()) } } } }
                         }
                     }

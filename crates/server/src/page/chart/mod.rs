@@ -21,6 +21,8 @@ pub(super) use scatter::{Mark, Scatter};
 pub(super) use timeline::{Bar, timeline};
 pub(super) use waterfall::{Work, short, waterfall};
 
+use super::component::number;
+
 /// Maps values onto pixels.
 #[derive(Debug, Clone, Copy)]
 struct Scale {
@@ -57,6 +59,18 @@ fn ticks(low: f64, high: f64, wanted: usize) -> Vec<f64> {
     (0..=(last - first) as usize).map(|place| (first + place as f64) * step).collect()
 }
 
+/// Gives round values their names: as short as tells them apart.
+fn named(values: Vec<f64>) -> Vec<(f64, String)> {
+    let short: Vec<String> = values.iter().map(|value| number(*value)).collect();
+    if short.windows(2).all(|pair| pair[0] != pair[1]) {
+        return values.into_iter().zip(short).collect();
+    }
+    let step = values.windows(2).map(|pair| pair[1] - pair[0]).fold(f64::INFINITY, f64::min);
+    // Fifteen digits are what a number is sure of.
+    let decimals = (-step.log10().floor()).clamp(0.0, 15.0) as usize;
+    values.into_iter().map(|value| (value, format!("{value:.decimals$}").replace('-', "−"))).collect()
+}
+
 /// Returns the least and the greatest of finite values.
 fn extent(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
     values.filter(|value| value.is_finite()).fold(None, |range, value| match range {
@@ -86,6 +100,19 @@ mod tests {
             assert_eq!(ticks(low, high, wanted), expected);
         }
         assert_eq!(ticks(f64::NAN, 1.0, 3).len(), 1);
+    }
+
+    #[test]
+    fn names_tell_values_apart() {
+        for (values, expected) in [
+            (vec![0.0, 0.5, 1.0], "0 0.5 1"),
+            (vec![0.999_98, 0.999_99, 1.0], "0.99998 0.99999 1.00000"),
+            (vec![1e6, 1e6 + 1.0], "1000000 1000001"),
+            (vec![5.0], "5"),
+        ] {
+            let names: Vec<String> = named(values).into_iter().map(|(_, name)| name).collect();
+            assert_eq!(names.join(" "), expected);
+        }
     }
 
     #[test]

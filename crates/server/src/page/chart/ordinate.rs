@@ -1,6 +1,6 @@
 //! An axis of numbers or of words: whichever the values are.
 
-use super::{Scale, extent, ticks};
+use super::{Scale, extent, named, ticks};
 use crate::page::component::number;
 
 /// How many words get a place of their own; the others share the last.
@@ -57,7 +57,7 @@ impl Ordinate {
             return Self {
                 scale,
                 words: None,
-                ticks: round.into_iter().map(|tick| (scale.at(tick), number(tick))).collect(),
+                ticks: named(round).into_iter().map(|(tick, name)| (scale.at(tick), name)).collect(),
             };
         }
         let mut words: Vec<String> = values.map(Coordinate::shown).collect();

@@ -7,7 +7,7 @@ use windlass_kinds::Micros;
 
 use super::{
     super::component::{number, seconds, table},
-    Scale, extent, px,
+    Scale, extent, named, px,
     scale::{log_ticks, time_ticks},
     smooth::smoothed,
     ticks,
@@ -69,9 +69,7 @@ impl Axis {
     /// Returns the places that get a name, with that name.
     fn marks(self, low: f64, high: f64) -> Vec<(f64, String)> {
         match self {
-            Self::Step => {
-                ticks(low, high, 6).into_iter().filter(|x| (low..=high).contains(x)).map(|x| (x, number(x))).collect()
-            }
+            Self::Step => named(ticks(low, high, 6).into_iter().filter(|x| (low..=high).contains(x)).collect()),
             Self::Relative => time_ticks(low, high, 6).0.into_iter().map(|x| (x, self.shown(x))).collect(),
             Self::Wall => {
                 let (places, apart) = time_ticks(low, high, 6);
@@ -164,7 +162,7 @@ impl Plot {
         };
         let rows: Vec<(f64, String)> = match self.log {
             true => log_ticks(low, high).into_iter().map(|value| (value.log10(), number(value))).collect(),
-            false => ticks(low, high, 4).into_iter().map(|value| (value, number(value))).collect(),
+            false => named(ticks(low, high, 4)),
         };
         let (low, high) =
             (rows.first().map_or(low, |(tick, _)| tick.min(low)), rows.last().map_or(high, |(tick, _)| tick.max(high)));

@@ -61,7 +61,7 @@ impl Scatter {
             figure.chart {
                 figcaption { (self.y) " against " (self.x) }
                 div.scroll role="region" aria-label=(words) tabindex="0" {
-                    svg.line viewBox={"0 0 " (px(WIDTH)) " " (px(HEIGHT))} role="img" aria-label=(words) {
+                    svg.line.scatter viewBox={"0 0 " (px(WIDTH)) " " (px(HEIGHT))} role="img" aria-label=(words) {
                         @for (at, name) in &y.ticks {
                             line.grid x1=(px(LEFT)) x2=(px(WIDTH - RIGHT)) y1=(px(*at)) y2=(px(*at)) {}
                             text.tick x=(px(LEFT - 8.0)) y=(px(at + 4.0)) text-anchor="end" { (shortened(name)) }

@@ -124,6 +124,14 @@ fn differs(runs: &[(Run, RunData)], column: &Column) -> bool {
     runs.iter().any(|run| Some(value(run)) != first)
 }
 
+/// Renders a value; a metric in which runs differ in full, so that the difference is seen.
+fn cell(column: &Column, run: &Run, data: &RunData, differs: bool) -> Markup {
+    match (column, column.number(run, data)) {
+        (Column::Metric(_), Some(value)) if differs => html! { (value) },
+        _ => column.cell(run, data),
+    }
+}
+
 fn differences(runs: &[(Run, RunData)], columns: &[Column], pairs: &Pairs, path: &str) -> Markup {
     let all = pairs.get("only") != Some("differences");
     let other = if all { Some("differences") } else { None };
@@ -137,8 +145,8 @@ fn differences(runs: &[(Run, RunData)], columns: &[Column], pairs: &Pairs, path:
         html! {
             @if differs || all {
                 tr.differs[differs] {
-                    th scope="row" { bdi { (shortened(column.title())) } @if differs && runs.len() > 1 { " " span.mark { "differs" } } }
-                    @for (run, data) in runs { td { (column.cell(run, data)) } }
+                    th scope="row" { bdi { (shortened(column.title())) } @if differs && runs.len() > 1 { " " span.differ { "differs" } } }
+                    @for (run, data) in runs { td { (cell(column, run, data, differs)) } }
                 }
             }
         }
@@ -219,7 +227,7 @@ fn drawable(runs: &[(Run, RunData)], columns: &[Column]) -> Vec<Column> {
 fn column_controls(columns: &[Column], runs: &[(Run, RunData)], pairs: &Pairs, path: &str) -> Markup {
     let drawable = drawable(runs, columns);
     let (x, y) = axes(runs, columns, pairs);
-    let chosen = side_by_side(&drawable, pairs);
+    let chosen = side_by_side(runs, &drawable, pairs);
     let options = |chosen: Option<&Column>| {
         html! {
             @for column in &drawable { option value=(column.word()) selected[chosen == Some(column)] { (shortened(&column.word())) } }
@@ -255,14 +263,16 @@ fn axes(runs: &[(Run, RunData)], columns: &[Column], pairs: &Pairs) -> (Option<C
     (x, chosen("y").or_else(metric))
 }
 
-fn side_by_side(drawable: &[Column], pairs: &Pairs) -> Vec<Column> {
+fn side_by_side(runs: &[(Run, RunData)], drawable: &[Column], pairs: &Pairs) -> Vec<Column> {
     let chosen: Vec<Column> =
         pairs.all("columns").filter_map(Column::parse).filter(|column| drawable.contains(column)).collect();
     if !chosen.is_empty() {
         return chosen.into_iter().take(SIDE_BY_SIDE_MOST).collect();
     }
+    let differing = drawable.iter().filter(|column| differs(runs, column)).count();
     // Tags are remarks, often long ones: they stand there where somebody wants them.
-    let some = drawable.iter().filter(|column| !matches!(column, Column::Tag(_)));
+    let some =
+        drawable.iter().filter(|column| !matches!(column, Column::Tag(_)) && (differing < 2 || differs(runs, column)));
     let mut some: Vec<Column> = some.take(SIDE_BY_SIDE).cloned().collect();
     // Params to the left, metrics to the right: from what was given to what came of it.
     some.sort_by_key(|column| matches!(column, Column::Metric(_)));
@@ -290,7 +300,7 @@ fn scatter(runs: &[(Run, RunData)], columns: &[Column], pairs: &Pairs) -> Markup
 }
 
 fn parallel(runs: &[(Run, RunData)], columns: &[Column], pairs: &Pairs) -> Markup {
-    let chosen = side_by_side(&drawable(runs, columns), pairs);
+    let chosen = side_by_side(runs, &drawable(runs, columns), pairs);
     if chosen.len() < 2 {
         return html! {};
     }

@@ -118,6 +118,7 @@ fn data_row(input: &DatasetInput) -> Vec<Markup> {
 
 fn model_row(model: &LoggedModel, known: &Known, links: &Links) -> Vec<Markup> {
     let (tone, word) = match model.status {
+        LoggedModelStatus::Unspecified => (Tone::Calm, "unknown"),
         LoggedModelStatus::Pending => (Tone::Busy, "being uploaded"),
         LoggedModelStatus::Ready => (Tone::Good, "ready"),
         LoggedModelStatus::UploadFailed => (Tone::Bad, "upload failed"),

@@ -69,7 +69,9 @@ pub(in super::super) async fn show(
         (controls(&path, &pairs, &view, &known, &shown))
         @if let Err(fault) = &parsed { (fault.show(&view.filter)) }
         (section_of_tracking("runs", if view.deleted { "Deleted runs" } else { "Runs" }, html! {
-            @if runs.is_empty() {
+            @if parsed.is_err() {
+                (empty("None are shown for a filter that cannot be read."))
+            } @else if runs.is_empty() {
                 (empty(if view.filter.is_empty() && !view.deleted { "No run yet." } else { "No such run." }))
             } @else {
                 form method="get" action=(viewer.links.compare()) {

@@ -67,7 +67,9 @@ pub(in super::super) async fn list(
         }
         @if let Err(fault) = &parsed { (fault.show(&text)) }
         (section_of_tracking("traces", "Traces", html! {
-            @if traces.is_empty() { (empty(if text.is_empty() { "No trace yet." } else { "No such trace." })) } @else { (trace_table(&viewer, &traces)) }
+            @if parsed.is_err() {
+                (empty("None are shown for a filter that cannot be read."))
+            } @else if traces.is_empty() { (empty(if text.is_empty() { "No trace yet." } else { "No such trace." })) } @else { (trace_table(&viewer, &traces)) }
             (turns(&path, &pairs, paging, traces.len(), more))
         }))
     };
