@@ -77,10 +77,7 @@ fn understood(entity: Entity, text: &str) -> Result<Filter, Fault> {
         return Ok(Filter::new());
     }
     if text.len() > FILTER_MAX {
-        let message = format!(
-            "Error on parsing filter '{}': it has more than {FILTER_MAX} bytes",
-            short(text)
-        );
+        let message = format!("Error on parsing filter '{}': it has more than {FILTER_MAX} bytes", short(text));
         return Err(Fault::new(message, 0));
     }
     let mut compared = Vec::new();
@@ -88,10 +85,8 @@ fn understood(entity: Entity, text: &str) -> Result<Filter, Fault> {
         compared.push((one(entity, text, &compared_now)?, compared_now, at));
     }
     if let Some((_, _, at)) = compared.get(COMPARISONS_MAX) {
-        let message = format!(
-            "Error on parsing filter '{}': it has more than {COMPARISONS_MAX} comparisons",
-            short(text)
-        );
+        let message =
+            format!("Error on parsing filter '{}': it has more than {COMPARISONS_MAX} comparisons", short(text));
         return Err(Fault::new(message, *at));
     }
     compared
@@ -108,7 +103,10 @@ fn understood(entity: Entity, text: &str) -> Result<Filter, Fault> {
 
 /// Returns the comparisons of a filter with the places where they begin; refuses everything else but AND between them.
 fn comparisons(entity: Entity, text: &str) -> Result<Vec<(Compared, usize)>, Fault> {
-    let tokens = lexer::tokens(text);
+    let mut tokens = lexer::tokens(text);
+    if entity == Entity::Trace {
+        lexer::timestamps_are_keys(text, &mut tokens);
+    }
     let blank = |token: &lexer::Token| token.kind == lexer::Kind::Space;
     if tokens.iter().all(blank) {
         let message = match entity {
@@ -127,10 +125,7 @@ fn comparisons(entity: Entity, text: &str) -> Result<Vec<(Compared, usize)>, Fau
             Entity::LoggedModel => {
                 format!("Invalid filter string: {}. Expected a single SQL expression.", repr(text))
             }
-            _ => format!(
-                "Search filter contained multiple expression {}. Provide AND-ed expression list.",
-                repr(text)
-            ),
+            _ => format!("Search filter contained multiple expression {}. Provide AND-ed expression list.", repr(text)),
         };
         return Err(Fault::new(message, next.at.start));
     }
@@ -178,6 +173,10 @@ fn one(entity: Entity, text: &str, compared: &Compared) -> Result<(Key, Value), 
         let message = format!("Invalid comparison: {shown}{comparator}. Expected a comparison with 3 tokens.");
         return Err(Fault::new(message, at));
     }
+    if entity == Entity::LoggedModel {
+        let (before, name) = fields::logged_model_shape(shown);
+        judge::logged_model(before, name, comparator, at)?;
+    }
     let key = fields::key(entity, shown, at, Use::Filter)?;
     let Some(right) = right else {
         let message = match (entity, key.of) {
@@ -193,7 +192,7 @@ fn one(entity: Entity, text: &str, compared: &Compared) -> Result<(Key, Value), 
         };
         return Err(Fault::new(message, at));
     };
-    let value = values::value(entity, &key, text, right)?;
+    let value = values::value(entity, &key, comparator, text, right)?;
     Ok((key, value))
 }
 

@@ -94,6 +94,7 @@ const LOGGED_MODEL: Attributes = &[
     ("model_type", Attribute::ModelType, false),
     ("status", Attribute::Status, false),
     ("source_run_id", Attribute::Run, false),
+    ("experiment_id", Attribute::Experiment, false),
     ("creation_timestamp", Attribute::Created, true),
     ("creation_time", Attribute::Created, true),
     ("creation_timestamp_ms", Attribute::Created, true),
@@ -196,7 +197,11 @@ fn set(names: impl IntoIterator<Item = &'static str>) -> String {
 
 /// Returns the names of those attributes that are numbers.
 pub(super) fn numbers(entity: Entity) -> String {
-    set(attributes(entity, Use::Filter).iter().filter(|(_, _, number)| *number).map(|(name, _, _)| *name))
+    match entity {
+        // Two of these cannot be compared at all, and are named all the same.
+        Entity::Version => set(["version_number", "creation_timestamp", "last_updated_timestamp"]),
+        _ => set(attributes(entity, Use::Filter).iter().filter(|(_, _, number)| *number).map(|(name, _, _)| *name)),
+    }
 }
 
 /// Understands a key; `at` is where it begins.
@@ -208,6 +213,7 @@ pub(super) fn key(entity: Entity, text: &str, at: usize, used: Use) -> Result<Ke
     let fault = |message: String| Fault::new(message, at);
     let of = match (entity, before) {
         (Entity::LoggedModel, _) => return logged_model(text, at),
+        (Entity::Model, _) if used == Use::Order => return attribute(entity, text, at, used),
         (_, None) => None,
         (Entity::Run, Some(before)) => match unbackticked(before) {
             "metric" | "metrics" => Some(Of::Metric),
@@ -254,9 +260,9 @@ pub(super) fn key(entity: Entity, text: &str, at: usize, used: Use) -> Result<Ke
     let quoted = name;
     let name = unbackticked(unquoted(name));
     let Some(of) = of else {
-        // The registry wants its attributes without quotes.
-        let asked =
-            if matches!(entity, Entity::Model | Entity::Version) && used == Use::Filter { quoted } else { name };
+        // The registry wants its attributes without quotes, and so do datasets to evaluate with.
+        let plain = matches!(entity, Entity::Model | Entity::Version) && used == Use::Filter;
+        let asked = if plain || entity == Entity::EvaluationDataset { quoted } else { name };
         return attribute(entity, asked, at, used);
     };
     match of {
@@ -289,29 +295,36 @@ fn attribute(entity: Entity, name: &str, at: usize, used: Use) -> Result<Key, Fa
     Ok(Key { of: Of::Attribute(*attribute, *number), name: name.to_owned() })
 }
 
-/// Understands a key of logged models, whose filters are read by other code: a lower-case word before the full stop says
-/// what it is, and whatever follows belongs to the key.
-fn logged_model(text: &str, at: usize) -> Result<Key, Fault> {
+/// What a key of logged models is of and its name, by the shape of it: their filters are read by other code than all
+/// others. A lower-case word before the full stop says what it is, and whatever follows belongs to the key.
+pub(super) fn logged_model_shape(text: &str) -> (&str, &str) {
     let split = text.split_once('.').filter(|(before, name)| {
         !before.is_empty() && before.bytes().all(|byte| byte.is_ascii_lowercase()) && !name.is_empty()
     });
-    let of = match split {
-        None | Some(("attributes", _)) => {
-            let name = split.map_or(text, |(_, name)| name).trim_matches('`');
-            return attribute(Entity::LoggedModel, name, at, Use::Filter);
-        }
-        Some(("metrics", _)) => Of::Metric,
-        Some(("params", _)) => Of::Param,
-        Some(("tags", _)) => Of::Tag,
-        Some((other, _)) => {
+    let (before, name) = split.unwrap_or(("attributes", text));
+    let name = match (split, name) {
+        (None, "creation_time" | "creation_timestamp") => "creation_timestamp_ms",
+        (None, "last_updated_timestamp") => "last_updated_timestamp_ms",
+        _ => name,
+    };
+    (before, name.trim_matches('`'))
+}
+
+fn logged_model(text: &str, at: usize) -> Result<Key, Fault> {
+    let (before, name) = logged_model_shape(text);
+    let of = match before {
+        "attributes" => return attribute(Entity::LoggedModel, name, at, Use::Filter),
+        "metrics" => Of::Metric,
+        "params" => Of::Param,
+        "tags" => Of::Tag,
+        other => {
             return Err(Fault::new(
                 format!("Invalid entity type: '{other}'. Expected one of ['attributes', 'metrics', 'params', 'tags']."),
                 at,
             ));
         }
     };
-    let name = split.map_or(text, |(_, name)| name).trim_matches('`').to_owned();
-    Ok(Key { of, name })
+    Ok(Key { of, name: name.to_owned() })
 }
 
 fn dataset(name: &str) -> Option<DatasetField> {

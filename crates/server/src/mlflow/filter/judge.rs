@@ -47,18 +47,8 @@ pub(super) fn judge(case: &Case<'_>, value: Value) -> Result<(Operator, Value), 
     };
     let mut value = value;
     match (entity, of) {
-        (Entity::LoggedModel, _) => {
-            let numeric = matches!(of, Of::Metric | Of::Attribute(_, true));
-            let allowed = if numeric { &["<", "<=", ">", ">=", "=", "!="] } else { TEXTS };
-            if !among(allowed) {
-                let of = if let Of::Param = of { "params".to_owned() } else { format!("{}s", of.word()) };
-                let names: Vec<String> = allowed.iter().map(|name| format!("'{name}'")).collect();
-                return Err(fault(format!(
-                    "Invalid comparison operator for {of}.{name}: '{asked}'. Expected one of ({}).",
-                    names.join(", ")
-                )));
-            }
-        }
+        // Judged before their values are read.
+        (Entity::LoggedModel, _) => {}
         _ if values::is_experiment_id(entity, of) => {
             if !among(&["=", "!=", "IN", "NOT IN"]) {
                 return Err(fault(format!("Invalid comparator for experiment_id: {asked}")));
@@ -72,7 +62,7 @@ pub(super) fn judge(case: &Case<'_>, value: Value) -> Result<(Operator, Value), 
             if !among(NUMBERS) {
                 return Err(fault(format!("Invalid comparator for attribute {name}: {asked}")));
             }
-            value = values::whole(name, value, at)?;
+            value = values::whole(entity, name, value, at)?;
         }
         (Entity::Version, Of::Attribute(_, false)) => {
             let list = matches!(asked, "IN" | "NOT IN");
@@ -94,11 +84,12 @@ pub(super) fn judge(case: &Case<'_>, value: Value) -> Result<(Operator, Value), 
             if number && !among(NUMBERS) {
                 return Err(fault(format!("Invalid comparator for numeric attribute: {asked}")));
             }
-            if !number && !among(PLAIN) && !list {
+            // MLflow forgets to refuse the others, and compares texts by their order then.
+            if !number && !among(PLAIN) && !among(NUMBERS) && !list {
                 return Err(fault(format!("Invalid comparator for string attribute: {asked}")));
             }
             if number {
-                value = values::whole(name, value, at)?;
+                value = values::whole(entity, name, value, at)?;
             }
         }
         (Entity::Experiment | Entity::Run, Of::Attribute(_, true)) => {
@@ -122,14 +113,15 @@ pub(super) fn judge(case: &Case<'_>, value: Value) -> Result<(Operator, Value), 
         }
         (Entity::Trace, Of::Tag) if !among(TRACE_KEYED) => return not_one(TRACE_KEYED, ""),
         (Entity::Trace, Of::Metadata) if !among(TRACE_KEYED) => return not_one(TRACE_KEYED, "'"),
-        (_, Of::Span) => span(name, asked, at)?,
+        // Keywords in capitals only, except for the search for text.
+        (_, Of::Span) => span(name, if name == "text" { asked } else { comparator }, at)?,
         (_, Of::Feedback | Of::Expectation) => assessment(of, name, asked, &value, at)?,
         (_, Of::Issue) => {
             if name != "id" {
                 return Err(fault(format!("Invalid issue attribute '{name}'. Supported attributes: id")));
             }
             if asked != "=" {
-                return not_one(&["="], "'");
+                return Err(fault(format!("issue.{name} comparator '{asked}' not one of '{}'", set(&["="]))));
             }
         }
         (_, Of::Metric) if !among(NUMBERS) => return not_one(NUMBERS, ""),
@@ -144,6 +136,25 @@ pub(super) fn judge(case: &Case<'_>, value: Value) -> Result<(Operator, Value), 
         return Err(fault(format!("Invalid comparator '{asked}' for the value it stands before")));
     }
     Ok((operator, value))
+}
+
+/// Refuses a comparator that a key of logged models, `before.name`, does not take. Their language asks this first.
+pub(super) fn logged_model(before: &str, name: &str, comparator: &str, at: usize) -> Result<(), Fault> {
+    if !matches!(before, "attributes" | "metrics" | "params" | "tags") {
+        return Ok(());
+    }
+    let asked = comparator.to_uppercase();
+    let time = matches!(name, "creation_timestamp_ms" | "last_updated_timestamp_ms");
+    let numeric = before == "metrics" || (before == "attributes" && time);
+    let allowed = if numeric { &["<", "<=", ">", ">=", "=", "!="] } else { TEXTS };
+    if allowed.contains(&asked.as_str()) {
+        return Ok(());
+    }
+    let names: Vec<String> = allowed.iter().map(|name| format!("'{name}'")).collect();
+    Err(Fault::new(
+        format!("Invalid comparison operator for {before}.{name}: '{asked}'. Expected one of ({}).", names.join(", ")),
+        at,
+    ))
 }
 
 fn span(name: &str, asked: &str, at: usize) -> Result<(), Fault> {

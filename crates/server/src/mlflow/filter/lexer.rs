@@ -173,6 +173,15 @@ pub(super) fn tokens(text: &str) -> Vec<Token> {
     tokens
 }
 
+/// Makes the keyword `timestamp` a key, which it is to traces and orders.
+pub(super) fn timestamps_are_keys(text: &str, tokens: &mut [Token]) {
+    for token in tokens {
+        if token.kind == Kind::Keyword && &text[token.at.clone()] == "timestamp" {
+            token.kind = Kind::Name;
+        }
+    }
+}
+
 /// Returns the kind and length of the first token; `key_before`: a key and a full stop stand right before it;
 /// `comment_ends`: somewhere behind it a comment ends.
 fn token(rest: &str, first: char, key_before: bool, behind_name: bool, comment_ends: bool) -> (Kind, usize) {
@@ -285,7 +294,7 @@ fn number(rest: &str) -> (Kind, usize) {
             0 if bytes[0] != b'.' => {
                 let length = rest.chars().take_while(|next| is_word(*next)).map(char::len_utf8).sum();
                 // A hexadecimal number is no number that anything is compared with.
-                (if rest[..2].eq_ignore_ascii_case("0x") { Kind::Other } else { Kind::Name }, length)
+                (if matches!(bytes, [b'0', b'x' | b'X', ..]) { Kind::Other } else { Kind::Name }, length)
             }
             _ => (Kind::Other, 1),
         },

@@ -102,27 +102,31 @@ impl Reader<'_> {
         (from..self.tokens.len()).find(|place| self.tokens[*place].kind != Kind::Space)
     }
 
-    /// Takes a comparison, or whatever comes instead.
+    /// Takes a comparison, or whatever comes instead. What is compared again is compared with as a whole.
     fn comparison(&mut self) -> Option<Piece> {
-        let left = self.computed()?;
-        if !left.is_operand() && !left.is(self.text, "null") {
-            return Some(left);
-        }
-        let Some(sign) = self.solid(self.next).filter(|place| self.tokens[*place].kind == Kind::Comparison) else {
-            return Some(left);
-        };
-        let before = self.next;
-        self.next = sign + 1;
-        match self.computed() {
-            Some(right) if right.is_operand() || right.is(self.text, "null") => {
-                let at = left.at.start..right.at.end;
-                let comparator = self.text[self.tokens[sign].at.clone()].to_owned();
-                let compared = Compared { left, comparator, right: Some(right) };
-                Some(Piece { kind: PieceKind::Comparison(Box::new(compared)), at })
+        let mut left = self.computed()?;
+        loop {
+            let compared = matches!(left.kind, PieceKind::Comparison(_));
+            if !compared && !left.is_operand() && !left.is(self.text, "null") {
+                return Some(left);
             }
-            _ => {
-                self.next = before;
-                Some(left)
+            let sign = self.solid(self.next).filter(|place| self.tokens[*place].kind == Kind::Comparison);
+            let Some(sign) = sign else { return Some(left) };
+            let before = self.next;
+            self.next = sign + 1;
+            match self.computed() {
+                Some(right) if right.is_operand() || right.is(self.text, "null") => {
+                    let at = left.at.start..right.at.end;
+                    let comparator = self.text[self.tokens[sign].at.clone()].to_owned();
+                    // What is compared again is quoted, not looked into: it stays flat, however often that is.
+                    let whole = if compared { Piece { kind: PieceKind::Other, at: left.at.clone() } } else { left };
+                    let compared = Compared { left: whole, comparator, right: Some(right) };
+                    left = Piece { kind: PieceKind::Comparison(Box::new(compared)), at };
+                }
+                _ => {
+                    self.next = before;
+                    return Some(left);
+                }
             }
         }
     }

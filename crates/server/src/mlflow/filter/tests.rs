@@ -92,7 +92,7 @@ fn mistakes_are_told_with_their_place() {
 #[test]
 fn what_is_too_much_is_refused() {
     let many = vec!["metrics.a = 1"; 10_000].join(" AND ");
-    assert!(shown(Entity::Run, &many).contains("more than 500 comparisons (at character 8501)"));
+    assert!(shown(Entity::Run, &many).contains("more than 500 comparisons (at character 9001)"));
     assert_eq!(parse(Entity::Run, &vec!["metrics.a = 1"; 500].join(" AND ")).map(|filter| filter.len()), Ok(500));
     let long = format!("params.a = '{}'", "x".repeat(FILTER_MAX));
     let found = shown(Entity::Run, &long);
@@ -198,7 +198,7 @@ fn mlflow_is_followed() {
         };
         let found = match kind {
             "filter" => parse(entity, text).map_err(|error| error.message),
-            _ => order(entity, text).map(|_| Filter::new()).map_err(|error| error.to_string()),
+            _ => order::understood(entity, text).map(|_| Filter::new()).map_err(|error| error.message),
         };
         match (found, line["refused"].as_str()) {
             (Err(found), Some(expected)) => {

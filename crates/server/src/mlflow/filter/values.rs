@@ -10,7 +10,7 @@ use super::{
 };
 
 /// Reads what a key is compared with.
-pub(super) fn value(entity: Entity, key: &Key, text: &str, piece: &Piece) -> Result<Value, Fault> {
+pub(super) fn value(entity: Entity, key: &Key, comparator: &str, text: &str, piece: &Piece) -> Result<Value, Fault> {
     let shown = &text[piece.at.clone()];
     let fault = |message: String| Err(Fault::new(message, piece.at.start));
     if entity == Entity::LoggedModel {
@@ -43,6 +43,10 @@ pub(super) fn value(entity: Entity, key: &Key, text: &str, piece: &Piece) -> Res
         )),
         (Of::Attribute(..), _) => fault(format!("Expected a quoted string value for attributes. Got value {shown}")),
         (Of::Dataset, _) => fault(format!("Expected a quoted string value for dataset attributes. Got value {shown}")),
+        (Of::Feedback | Of::Expectation, _) if matches!(comparator, "<" | "<=" | ">" | ">=") => fault(format!(
+            "Expected a numeric value for {} when using comparator '{comparator}'. Got value {shown}",
+            key.of.word()
+        )),
         (of, _) => {
             fault(format!("Expected a quoted string value for {} (e.g. 'my-value'). Got value {shown}", of.word()))
         }
@@ -120,14 +124,15 @@ fn real(shown: &str, piece: &Piece) -> Result<Value, Fault> {
 }
 
 /// Makes the value of an attribute that is a whole number one: texts of digits are taken, fractions are not.
-pub(super) fn whole(name: &str, value: Value, at: usize) -> Result<Value, Fault> {
+pub(super) fn whole(entity: Entity, name: &str, value: Value, at: usize) -> Result<Value, Fault> {
     let shown = match value {
         Value::Integer(_) => return Ok(value),
         Value::Text(text) => match text.trim().parse() {
             Ok(number) => return Ok(Value::Integer(number)),
-            Err(_) => format!("'{text}'"),
+            Err(_) => super::repr(&text),
         },
-        Value::Number(number) => format!("{number:?}"),
+        Value::Number(number) if entity == Entity::Version => format!("{number:?}"),
+        Value::Number(number) => format!("'{number:?}'"),
         Value::List(items) => format!("{items:?}"),
         Value::Integers(numbers) => format!("{numbers:?}"),
         Value::None => "None".to_owned(),
