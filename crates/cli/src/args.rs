@@ -295,6 +295,14 @@ pub(crate) struct ServeArgs {
     /// How long a step may take to end after TERM, before KILL
     #[arg(long, value_name = "SPAN", default_value = "30s")]
     pub(crate) grace: windlass_kinds::Span,
+    /// A host or network that webhooks may be sent to though it is not public, also over http: hooks.lan, 10.0.0.0/8
+    #[arg(
+        long = "allow-webhooks-to",
+        env = "WINDLASS_ALLOW_WEBHOOKS_TO",
+        value_name = "HOST|CIDR",
+        value_delimiter = ','
+    )]
+    pub(crate) allow_webhooks_to: Vec<windlass_net::Exception>,
     /// The Prometheus server that monitors ask; named here, it may be on this machine or a private network
     #[arg(long, env = "WINDLASS_PROMETHEUS", value_name = "URL", hide_env_values = true)]
     pub(crate) prometheus: Option<String>,

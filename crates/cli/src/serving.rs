@@ -23,9 +23,10 @@ use windlass_kinds::{
     record::{Actor, LedgerKind, Token},
 };
 use windlass_local::{Environments, LocalDeployer, LocalExecutor, deployer::DeployerSettings};
+use windlass_net::Allowed;
 use windlass_oci::FolderStore;
 use windlass_serve::gateway::Gateway;
-use windlass_server::{AppState, ServerSettings};
+use windlass_server::{AppState, ServerSettings, WebhookCourier};
 use windlass_store::{
     Fence, Store, StoreError, StoreUrl,
     ledger::{LedgerError, Sequencer},
@@ -65,6 +66,8 @@ pub(crate) struct ServeSettings {
     pub(crate) until_idle: bool,
     /// Whom monitors ask.
     pub(crate) prometheus: Option<Prometheus>,
+    /// Where webhooks may be sent beside public addresses.
+    pub(crate) webhooks_to: Allowed,
     /// Where content lies, if not where it lay before.
     pub(crate) content: Option<PathBuf>,
     /// How long this server leads without being heard of, where several share a database.
@@ -168,6 +171,8 @@ pub(crate) async fn start(folder: DataFolder, settings: ServeSettings) -> Result
     if let Some(prometheus) = settings.prometheus {
         control.ask_by(prometheus);
     }
+    let courier = Arc::new(WebhookCourier::new(&folder.shared_secret("webhooks")?, settings.webhooks_to.clone()));
+    control.deliver_by(courier.clone());
     control.expect_endpoints().await.map_err(|error| Failure::ours("the endpoints cannot be read", error))?;
     // Of several servers the one that leads opens it: the first of them makes its key.
     let sequencer = if store.is_shared() { None } else { Some(Sequencer::open(store, &folder.content()).await) };
@@ -176,7 +181,9 @@ pub(crate) async fn start(folder: DataFolder, settings: ServeSettings) -> Result
         control.clone(),
         ServerSettings { hosts: settings.hosts.clone(), database: database.to_owned(), ..ServerSettings::default() },
     )
-    .with_traffic(endpoints::traffic(&gateway));
+    .with_traffic(endpoints::traffic(&gateway))
+    .with_webhooks(courier)
+    .with_parts(&folder.shared_secret("uploads")?);
     let (stop_http, http_stopped) = oneshot::channel::<()>();
     let endpoints = endpoints::routes(&gateway, state.clone());
     let http = tokio::spawn(windlass_server::serve(listener, state, endpoints, async {

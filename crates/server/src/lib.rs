@@ -12,9 +12,9 @@ mod mlflow;
 mod native;
 mod page;
 mod principal;
+mod pulse;
 mod routes;
 mod rules;
-mod pulse;
 mod serve;
 mod state;
 mod traffic;
@@ -23,6 +23,7 @@ mod unread;
 use axum::response::{IntoResponse, Response};
 
 pub use endpoint_door::admit;
+pub use mlflow::WebhookCourier;
 pub use principal::{AttemptContext, Principal};
 pub use serve::{ServeError, bind, route_list, router, serve};
 pub use state::{AppState, ServerSettings};

@@ -134,6 +134,8 @@ const RULES: &[(&str, &str, Rule)] = &[
     ("GET", "/api/2.0/mlflow/metrics/get-history", Needs(ReadTracking)),
     ("GET", "/api/2.0/mlflow/metrics/get-history-bulk-interval", Needs(ReadTracking)),
     ("GET", "/api/2.0/mlflow/artifacts/list", Needs(ReadContent)),
+    ("POST", "/api/2.0/mlflow/artifacts/presigned-upload-url", Needs(WriteContent)),
+    ("POST", "/api/2.0/mlflow/artifacts/presigned-download-url", Needs(ReadContent)),
     ("POST", "/api/2.0/mlflow/logged-models", Needs(WriteTracking)),
     ("POST", "/api/2.0/mlflow/logged-models/search", Needs(ReadTracking)),
     ("GET", "/api/2.0/mlflow/logged-models/{model}", Needs(ReadTracking)),
@@ -215,6 +217,12 @@ const RULES: &[(&str, &str, Rule)] = &[
     ("GET", "/api/2.0/mlflow-artifacts/artifacts/{*path}", Needs(ReadContent)),
     ("PUT", "/api/2.0/mlflow-artifacts/artifacts/{*path}", Needs(WriteContent)),
     ("DELETE", "/api/2.0/mlflow-artifacts/artifacts/{*path}", Needs(DeleteTracking)),
+    ("POST", "/api/2.0/mlflow-artifacts/mpu/create/{*path}", Needs(WriteContent)),
+    ("POST", "/api/2.0/mlflow-artifacts/mpu/complete/{*path}", Needs(WriteContent)),
+    ("POST", "/api/2.0/mlflow-artifacts/mpu/abort/{*path}", Needs(WriteContent)),
+    ("GET", "/api/2.0/mlflow-artifacts/presigned/{*path}", Needs(ReadContent)),
+    // The URL of a part carries its leave with it.
+    ("PUT", "/api/2.0/mlflow-artifacts/mpu/part/{upload}/{number}", Open),
 
     ("GET", "/api/2.0/mlflow/traces", Needs(ReadTracking)),
     ("POST", "/api/2.0/mlflow/traces", Needs(WriteTracking)),

@@ -6,6 +6,7 @@ use windlass_control::Control;
 
 use crate::{
     auth::{FailedLogins, TokenCache},
+    mlflow::{PartKey, WebhookCourier},
     page::{Sessions, Streams},
     pulse::Pulse,
     traffic::{NoTraffic, Traffic},
@@ -51,6 +52,8 @@ pub struct AppState {
     pub(crate) streams: Arc<Streams>,
     pub(crate) traffic: Arc<dyn Traffic>,
     pub(crate) pulse: Arc<Pulse>,
+    pub(crate) webhooks: Option<Arc<WebhookCourier>>,
+    pub(crate) part_key: Option<Arc<PartKey>>,
 }
 
 impl AppState {
@@ -65,7 +68,20 @@ impl AppState {
             streams: Arc::default(),
             traffic: Arc::new(NoTraffic),
             pulse: Arc::default(),
+            webhooks: None,
+            part_key: None,
         }
+    }
+
+    /// Returns it as it takes large files in parts. Their URLs are signed under `key`, which servers that share a database
+    /// share too.
+    pub fn with_parts(self, key: &[u8; 32]) -> Self {
+        Self { part_key: Some(Arc::new(PartKey::new(key))), ..self }
+    }
+
+    /// Returns it as it manages webhooks, and sends what they are tried out with.
+    pub fn with_webhooks(self, courier: Arc<WebhookCourier>) -> Self {
+        Self { webhooks: Some(courier), ..self }
     }
 
     /// Returns it as it shows what a gateway counts.

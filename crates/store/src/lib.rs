@@ -31,6 +31,7 @@ mod traces;
 mod tracking;
 mod triggers;
 mod tx;
+mod uploads;
 mod verdicts;
 mod webhooks;
 
@@ -49,3 +50,4 @@ pub use tracking::{
     artifact_holder,
 };
 pub use tx::Tx;
+pub use uploads::UploadPart;

@@ -33,6 +33,7 @@ pub(crate) async fn run(global: &Global, args: RunArgs) -> Result<ExitCode, Fail
             grace: Duration::from_secs(30),
             until_idle: false,
             prometheus: None,
+            webhooks_to: Default::default(),
             content: None,
             lease: serving::LEASE,
             keep_events: None,

@@ -82,6 +82,7 @@ fn settings(serve: ServeArgs, until_idle: bool) -> Result<ServeSettings, Failure
         hosts,
         max_parallel,
         grace,
+        allow_webhooks_to,
         prometheus,
         prometheus_token,
     } = serve;
@@ -98,6 +99,7 @@ fn settings(serve: ServeArgs, until_idle: bool) -> Result<ServeSettings, Failure
         content,
         lease: lease.0,
         keep_events: Some(keep_events.0),
+        webhooks_to: allow_webhooks_to.into_iter().collect(),
     })
 }
 

@@ -84,6 +84,7 @@ impl Control {
     pub fn registry_moved(&self) {
         self.inner.endpoints.moved.store(true, Ordering::SeqCst);
         self.inner.wake.notify_one();
+        self.webhooks_moved();
     }
 
     /// Looks whether every endpoint serves what it should, and commits what is to be done about those that do not.

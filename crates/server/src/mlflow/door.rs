@@ -2,14 +2,21 @@
 
 use std::sync::Arc;
 
-use axum::{extract::FromRequestParts, http::request::Parts};
+use axum::{
+    extract::FromRequestParts,
+    http::{StatusCode, request::Parts},
+};
 use futures_util::future::BoxFuture;
 use windlass_kinds::{LoggedModelId, Micros, Name, RunId, record::Run};
 use windlass_oci::BlobStore;
 use windlass_plan::access::{Operation, allowed};
 use windlass_store::{StoreError, Tx};
 
-use super::error::{Error, Result};
+use super::{
+    error::{Error, Result},
+    multipart::PartKey,
+    webhooks::WebhookCourier,
+};
 use crate::{AppState, doors, principal::Principal};
 
 /// The caller of a request and the server's state.
@@ -23,7 +30,7 @@ impl FromRequestParts<AppState> for Door {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self> {
         let principal = parts.extensions.get::<Principal>().cloned();
-        let missing = || Error::of_status(axum::http::StatusCode::UNAUTHORIZED, "a token is needed");
+        let missing = || Error::of_status(StatusCode::UNAUTHORIZED, "a token is needed");
         Ok(Self { principal: principal.ok_or_else(missing)?, state: state.clone() })
     }
 }
@@ -98,6 +105,22 @@ impl Door {
     /// Tells whoever serves that an alias may point elsewhere now.
     pub(super) fn registry_moved(&self) {
         self.state.control.registry_moved();
+    }
+
+    /// Returns what signs the URLs of parts of large files, where such are taken.
+    pub(super) fn part_key(&self) -> Option<&PartKey> {
+        self.state.part_key.as_deref()
+    }
+
+    /// Returns who knows the way to webhooks.
+    pub(super) fn webhooks(&self) -> Result<&WebhookCourier> {
+        let missing = || Error::of_status(StatusCode::SERVICE_UNAVAILABLE, "this server was started without webhooks");
+        self.state.webhooks.as_deref().ok_or_else(missing)
+    }
+
+    /// Has what was put on its way to webhooks looked for at once.
+    pub(super) fn webhooks_moved(&self) {
+        self.state.control.webhooks_moved();
     }
 
     /// Returns the project that the caller works in.

@@ -15,7 +15,7 @@ const SECOND: [&str; 32] = [
     "seal", "stork", "swan", "wolf", "wren",
 ];
 
-fn random<const N: usize>() -> Result<[u8; N]> {
+pub(super) fn random<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|error| {
         tracing::error!("no randomness: {error}");
@@ -27,6 +27,15 @@ fn random<const N: usize>() -> Result<[u8; N]> {
 /// Returns 32 random hexadecimal digits.
 pub(super) fn id() -> Result<String> {
     Ok(hex::encode(random::<16>()?))
+}
+
+/// Returns a random UUID (version 4, RFC 9562).
+pub(super) fn uuid() -> Result<String> {
+    let mut bytes = random::<16>()?;
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let hex = hex::encode(bytes);
+    Ok(format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]))
 }
 
 /// Returns a name for a run that was given none, such as `brisk-otter-217`.

@@ -42,40 +42,31 @@ struct Features {
     gateway: bool,
 }
 
-pub(super) async fn server_info() -> Json<ServerInfo> {
+pub(super) async fn server_info(State(state): State<AppState>) -> Json<ServerInfo> {
     Json(ServerInfo {
         store_type: "SqlStore",
         workspaces_enabled: false,
         trace_archival_enabled: false,
-        multipart_uploads_enabled: false,
+        multipart_uploads_enabled: state.part_key.is_some(),
         multipart_downloads_enabled: false,
-        presigned_upload_run_id_supported: false,
-        presigned_upload_model_id_supported: false,
+        presigned_upload_run_id_supported: true,
+        presigned_upload_model_id_supported: true,
         features_enabled: Features { gateway: false },
     })
 }
 
 /// Parts of MLflow's surface that are known and not served, by a piece of their paths; the first that fits is named.
-const UNSERVED: [(&str, &str); 19] = [
-    ("/traces", "traces"),
-    ("get-online-trace-details", "traces"),
-    ("unified-traces", "traces"),
-    ("/webhooks", "webhooks"),
-    ("/presigned", "presigned URLs"),
-    ("/mpu/", "multipart uploads"),
-    ("/transition-stage", "stages of model versions; use aliases"),
-    ("/search-datasets", "searching for datasets"),
-    ("/mlflow/datasets", "evaluation datasets"),
-    ("/scorers", "scorers"),
-    ("/label-schemas", "label schemas"),
-    ("/review-queues", "review queues"),
+const UNSERVED: [(&str, &str); 10] = [
+    ("/mlflow/scorers", "scorers"),
+    ("/mlflow/label-schemas", "label schemas"),
+    ("/mlflow/review-queues", "review queues"),
     ("/mlflow/issues", "issues"),
-    ("/prompt-optimization", "prompt optimization"),
-    ("/gateway", "the AI gateway"),
-    ("/workspaces", "workspaces"),
+    ("/mlflow/prompt-optimization", "prompt optimization"),
+    ("/mlflow/gateway", "the AI gateway"),
+    ("/gateway/", "the AI gateway"),
+    ("/mlflow/workspaces", "workspaces"),
     ("/graphql", "GraphQL"),
     ("/jobs", "jobs"),
-    ("/assessments", "assessments"),
 ];
 
 /// Answers 501 for what MLflow has and we have not, 404 for what neither has.
@@ -111,13 +102,17 @@ mod tests {
     #[test]
     fn known_parts_are_told_from_unknown_paths() {
         for (path, expected) in [
-            ("/api/3.0/mlflow/traces/search", Some("traces")),
-            ("/v1/traces", Some("traces")),
-            ("/api/2.0/mlflow/webhooks/5/test", Some("webhooks")),
             ("/ajax-api/3.0/mlflow/gateway/secrets/list", Some("the AI gateway")),
-            ("/api/2.0/mlflow/model-versions/transition-stage", Some("stages of model versions; use aliases")),
-            ("/api/2.0mlflow/experiments/search-datasets", Some("searching for datasets")),
+            ("/gateway/x/mlflow/invocations", Some("the AI gateway")),
+            ("/api/3.0/mlflow/scorers/online-config", Some("scorers")),
+            ("/api/3.0/mlflow/label-schemas/get", Some("label schemas")),
+            ("/api/3.0/mlflow/review-queues/items/add", Some("review queues")),
+            ("/api/3.0/mlflow/issues/7", Some("issues")),
+            ("/api/3.0/mlflow/prompt-optimization/jobs/search", Some("prompt optimization")),
+            ("/api/3.0/mlflow/workspaces", Some("workspaces")),
+            ("/graphql", Some("GraphQL")),
             ("/api/2.0/mlflow/nope", None),
+            ("/api/2.0/mlflow/webhooks/5/nope", None),
         ] {
             assert_eq!(feature(path), expected, "{path}");
         }

@@ -92,14 +92,13 @@ pub(super) async fn transition(door: Door, Asked(asked): Asked<Transition>) -> R
         )));
     }
     check::model_name(&asked.name)?;
-    let version = number(&asked.version)?;
+    let version = number(&asked.name, &asked.version)?;
     let args = (door.project().clone(), asked.name, version, stage, archive, door.principal.actor.clone(), door.now());
     let (version, model) = door
         .write(args, |tx, a| {
             Box::pin(async move {
                 let (project, name, version, stage, archive, actor, now) = &*a;
-                let version =
-                    tx.model_version_stage(project, name, *version, *stage, *archive, actor, *now).await?;
+                let version = tx.model_version_stage(project, name, *version, *stage, *archive, actor, *now).await?;
                 Ok((version, tx.registered_model_find(project, name).await?))
             })
         })

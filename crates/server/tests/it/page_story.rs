@@ -239,6 +239,7 @@ impl Story {
             description: String::new(),
             tags: BTreeMap::from([("window".to_owned(), EVIL.to_owned())]),
             run_link: String::new(),
+            stage: Default::default(),
             created_at: at(minutes),
             updated_at: at(minutes),
         };

@@ -19,4 +19,5 @@ mod traces;
 mod tracking;
 mod tracking_page;
 mod transactions;
+mod uploads;
 mod webhooks;

@@ -12,6 +12,7 @@ use super::super::{
     model_versions::listed,
     page,
     show::{self, ModelOut},
+    stages::latest_of_each,
     wire::Query,
 };
 
@@ -59,8 +60,8 @@ pub(in super::super) async fn search(door: Door, query: Query) -> Result<Json<Fo
     let registered_models = found
         .into_iter()
         .map(|(model, versions)| {
-            let latest = versions.into_iter().rev().find(|version| listed(&door, version));
-            show::model(model, latest)
+            let seen = versions.into_iter().filter(|version| listed(&door, version)).collect();
+            show::model(model, latest_of_each(seen))
         })
         .collect();
     Ok(Json(Found { registered_models, next_page_token: page::next(next, &order) }))
