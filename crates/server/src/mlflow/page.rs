@@ -37,26 +37,6 @@ pub(super) fn start(token: Option<&str>, of: &[String]) -> Result<Start> {
     }
 }
 
-/// Returns how many records come before a page of a list that only grows at its end, whose tokens hold just that.
-pub(super) fn offset(token: Option<&str>) -> Result<u64> {
-    match start(token, &[])? {
-        Start::Behind(offset) => Ok(offset),
-        Start::First => Ok(0),
-        Start::After(_) => Err(Error::invalid("Invalid page token, it is of a search")),
-    }
-}
-
-/// Cuts what was read past a page of such a list off, and returns the token of the next page if there is one.
-pub(super) fn cut<T>(items: &mut Vec<T>, offset: u64, size: u32) -> Option<String> {
-    let size = size as usize;
-    if items.len() <= size {
-        return None;
-    }
-    items.truncate(size);
-    let token = serde_json::json!({ "offset": offset + size as u64 });
-    Some(STANDARD.encode(token.to_string()))
-}
-
 /// Returns the offset in a token as MLflow writes it, `{"offset": 100}`.
 fn behind(token: &Value) -> Result<Start> {
     let wrong = || Error::invalid(format!("Invalid page token, parsed value={token}"));
@@ -120,14 +100,6 @@ mod tests {
         assert_eq!(next(None, &of), None);
         assert_eq!(start(None, &of).unwrap(), Start::First);
         assert_eq!(start(Some(""), &of).unwrap(), Start::First);
-    }
-
-    #[test]
-    fn growing_lists_count() {
-        let mut items = vec![1, 2, 3];
-        let token = cut(&mut items, 10, 2).unwrap();
-        assert_eq!((items.as_slice(), offset(Some(&token)).unwrap()), (&[1, 2][..], 12));
-        assert_eq!(cut(&mut items, 12, 2), None);
     }
 
     #[test]
