@@ -237,12 +237,6 @@ pub struct TokenAnswer {
     pub secret: String,
 }
 
-/// A row of `GET /api/v1/ledger`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LedgerRowView {
-    /// The place in the log; absent until the sequencer has taken it.
-    pub index: Option<u64>,
-    /// The entry.
 /// `POST /api/v1/import/known`: which of these were brought over before?
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ImportKnown {
@@ -272,6 +266,12 @@ pub struct ImportDone {
     pub counts: std::collections::BTreeMap<String, u64>,
 }
 
+/// A row of `GET /api/v1/ledger`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerRowView {
+    /// The place in the log; absent until the sequencer has taken it.
+    pub index: Option<u64>,
+    /// The entry.
     #[serde(flatten)]
     pub entry: windlass_kinds::record::LedgerEntry,
 }
@@ -287,4 +287,19 @@ pub fn encode(text: &str) -> String {
         }
     }
     out
+}
+
+/// What to free: `POST /api/v1/gc`. Without a project, content that nothing refers to is freed too.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GcRequest {
+    /// Only count.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// How many seconds ago it must have been deleted; absent: as each project's manifest says.
+    #[serde(default)]
+    pub older_than_seconds: Option<u64>,
+    /// For how many seconds nobody may have written content that nothing refers to; absent: a day.
+    #[serde(default)]
+    pub unreferenced_seconds: Option<u64>,
 }

@@ -171,6 +171,11 @@ pub(crate) enum Command {
     /// Print the state with ids mapped to names and times left out
     #[command(after_help = "Example:\n  windlass export --canonical > state.json")]
     Export(ExportArgs),
+    /// Free for good what was deleted long enough ago, and content that nothing refers to
+    #[command(
+        after_help = "Examples:\n  windlass gc --dry-run                 count, and change nothing\n  windlass gc                           what each project's manifest allows, 30 days unless it says otherwise\n  windlass gc --older-than 7d --project team\n\nWhat a model version, a logged model or a step still needs stays, and is named."
+    )]
+    Gc(GcArgs),
     /// Say what this machine has and lacks
     #[command(after_help = "Example:\n  windlass doctor")]
     Doctor,
@@ -211,6 +216,20 @@ pub(crate) struct LabelsArgs {
     /// The labels: .csv, .jsonl or .parquet
     #[arg(short, long, value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GcArgs {
+    /// Only count what would be freed
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// How long ago it must have been deleted, such as 7d; as each project's manifest says without it
+    #[arg(long, value_name = "SPAN")]
+    pub(crate) older_than: Option<windlass_kinds::Span>,
+    /// How long nobody may have written content that nothing refers to; a day without it. Shorter than an upload or a
+    /// step takes, it may free what they have just written
+    #[arg(long, value_name = "SPAN")]
+    pub(crate) unreferenced_for: Option<windlass_kinds::Span>,
 }
 
 #[derive(Debug, Args)]

@@ -97,6 +97,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
             Command::Ledger(command) => commands::ledger::run(&global, command).await,
             Command::Predict(args) => commands::predict::run(&global, args).await,
             Command::Labels(args) => commands::labels::run(&global, args).await,
+            Command::Gc(args) => commands::gc::run(&global, args).await,
             Command::Token(command) => commands::token::run(&global, command).await,
             Command::Export(args) => commands::export::run(&global, args).await,
             Command::Import(command) => commands::import::run(&global, command).await,

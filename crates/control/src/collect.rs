@@ -1,6 +1,6 @@
 //! Freeing for good what was deleted long enough ago, and content that nothing refers to.
 //!
-//! First rows, then bytes. Each thing that had been deleted goes in a transaction of its own that looks again whether
+//! First rows, then bytes. A folder's content is needed with the folder: references name its tree alone. Each thing that had been deleted goes in a transaction of its own that looks again whether
 //! something needs it. Content goes last: whatever no reference names and nobody wrote for a while is set aside, looked
 //! for once more, and then discarded or put back, so that writers beside it lose nothing (see `windlass_oci::BlobStore`).
 //! A collection that is killed half-way leaves nothing to mend; the next one goes on. Times come from the machine's
@@ -16,7 +16,7 @@ use windlass_kinds::{
     manifest::{ProjectSpec, Spec},
     record::{Actor, Collection, Kept, LedgerKind},
 };
-use windlass_oci::BlobEntry;
+use windlass_oci::{BlobEntry, BlobError, tree_if_any};
 use windlass_store::{Deleted, Erasure};
 
 use crate::{Control, ControlError};
@@ -226,9 +226,10 @@ impl Control {
     ) -> Result<(), ControlError> {
         let before = earlier(self.clock().now(), request.unreferenced_for);
         let before = SystemTime::UNIX_EPOCH + Duration::from_micros(u64::try_from(before.0).unwrap_or_default());
+        let members = self.members_of_trees().await?;
         for first in 0..=u8::MAX {
             let mut old = self.blobs().list(first).await?;
-            old.retain(|entry| entry.written <= before);
+            old.retain(|entry| entry.written <= before && !members.contains(&entry.digest));
             for page in old.chunks(PAGE as usize) {
                 let digests: Vec<Digest> = page.iter().map(|entry| entry.digest.clone()).collect();
                 let read = self.store().read(move |tx| {
@@ -258,6 +259,32 @@ impl Control {
             write.await?;
         }
         Ok(())
+    }
+
+    /// Returns the files of every folder that something refers to. What only looks like one keeps more than is needed.
+    async fn members_of_trees(&self) -> Result<HashSet<Digest>, ControlError> {
+        let (mut members, mut after) = (HashSet::new(), None);
+        loop {
+            let from = after.clone();
+            let read = self.store().read(move |tx| {
+                let from = from.clone();
+                Box::pin(async move { tx.content_ref_digests(from.as_ref(), PAGE).await })
+            });
+            let page = read.await?;
+            for digest in &page {
+                let tree = match tree_if_any(self.blobs().as_ref(), digest).await {
+                    Ok(tree) => tree,
+                    // Damage, which `ledger verify` tells.
+                    Err(BlobError::NotFound { .. } | BlobError::Malformed { .. } | BlobError::Corrupt { .. }) => None,
+                    Err(error) => return Err(error.into()),
+                };
+                members.extend(tree.into_iter().flat_map(|tree| tree.files).map(|file| file.digest));
+            }
+            if page.len() < PAGE as usize {
+                return Ok(members);
+            }
+            after = page.last().cloned();
+        }
     }
 
     /// Returns whether all that refers to some content goes in this rehearsal.

@@ -20,4 +20,4 @@ pub use error::{BlobError, TreeError};
 pub use folder::FolderStore;
 pub use helpers::{put_bytes, put_file, read_all, verify};
 pub use memory::MemoryStore;
-pub use tree::{TreeLimits, checkout, put_single, put_tree, read_tree};
+pub use tree::{TreeLimits, checkout, put_single, put_tree, read_tree, tree_if_any};

@@ -11,6 +11,7 @@ mod walk;
 use std::{os::unix::fs::PermissionsExt as _, path::Path};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use tokio::io::AsyncReadExt as _;
 use windlass_kinds::{
     Digest,
     record::{Tree, TreeFile},
@@ -92,6 +93,17 @@ pub async fn read_tree(store: &dyn BlobStore, digest: &Digest) -> Result<Tree, B
         what: "a tree of files",
         source: Some(error),
     })
+}
+
+/// Reads a tree back where the content looks like one, and nothing where it does not.
+pub async fn tree_if_any(store: &dyn BlobStore, digest: &Digest) -> Result<Option<Tree>, BlobError> {
+    let mut start = Vec::with_capacity(Tree::START.len());
+    let mut reader = store.open(digest, Some(0..Tree::START.len() as u64)).await?;
+    reader.read_to_end(&mut start).await.map_err(|error| BlobError::io("read", "", error))?;
+    if start != Tree::START {
+        return Ok(None);
+    }
+    read_tree(store, digest).await.map(Some)
 }
 
 async fn put(store: &dyn BlobStore, tree: Tree) -> Result<(Tree, Digest), TreeError> {

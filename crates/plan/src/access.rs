@@ -50,6 +50,8 @@ pub enum Operation {
     DeleteTracking,
     /// Delete registered models and versions.
     DeleteModel,
+    /// Free for good what was deleted.
+    Erase,
     /// Make, list and revoke tokens.
     ManageTokens,
     /// Make and delete projects, and say who their members are.
@@ -58,7 +60,7 @@ pub enum Operation {
 
 impl Operation {
     /// Every operation, in the order of the table.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::ReadObjects,
         Self::ReadRuns,
         Self::ReadTracking,
@@ -77,6 +79,7 @@ impl Operation {
         Self::MoveAlias,
         Self::DeleteTracking,
         Self::DeleteModel,
+        Self::Erase,
         Self::ManageTokens,
         Self::ManageProjects,
     ];
@@ -98,7 +101,7 @@ impl Operation {
             Self::ApplyObjects | Self::DeleteObjects | Self::MoveAlias | Self::DeleteTracking | Self::DeleteModel => {
                 Role::Maintainer
             }
-            Self::ManageTokens | Self::ManageProjects => Role::Admin,
+            Self::Erase | Self::ManageTokens | Self::ManageProjects => Role::Admin,
         }
     }
 }
@@ -162,6 +165,7 @@ xxxx ReadLedger
 ..xx MoveAlias
 ..xx DeleteTracking
 ..xx DeleteModel
+...x Erase
 ...x ManageTokens
 ...x ManageProjects
 ";

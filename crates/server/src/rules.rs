@@ -21,7 +21,7 @@ pub(crate) enum Rule {
 }
 
 use Operation::{
-    ApplyObjects, CancelRun, DeleteModel, DeleteObjects, DeleteTracking, ManageTokens, MoveAlias, ReadContent,
+    ApplyObjects, CancelRun, DeleteModel, DeleteObjects, DeleteTracking, Erase, ManageTokens, MoveAlias, ReadContent,
     ReadLedger, ReadObjects, ReadRuns, ReadTracking, RegisterModel, ResetTrigger, RetryRun, StartRun, WriteContent,
     WriteTracking,
 };
@@ -91,6 +91,7 @@ const RULES: &[(&str, &str, Rule)] = &[
     ("POST", "/api/v1/import/model", Needs(MoveAlias)),
     ("POST", "/api/v1/import/version", Needs(MoveAlias)),
     ("POST", "/api/v1/import/done", Needs(MoveAlias)),
+    ("POST", "/api/v1/gc", Needs(Erase)),
     ("GET", "/api/v1/openapi.json", Needs(ReadObjects)),
     ("GET", "/api/v1/ledger", Needs(ReadLedger)),
     ("GET", "/api/v1/export", Needs(ReadLedger)),

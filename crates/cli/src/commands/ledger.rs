@@ -3,10 +3,10 @@
 use std::{path::Path, process::ExitCode};
 
 use windlass_api::LedgerRowView;
-use windlass_kinds::{Digest, Hasher};
+use windlass_kinds::{Digest, Hasher, record::Tree};
 use windlass_store::{
     Store, StoreUrl,
-    ledger::{self, VerifyReport},
+    ledger::{self, Hashed, VerifyReport},
 };
 
 use crate::{
@@ -96,8 +96,11 @@ fn print(report: &VerifyReport) {
     crate::view::out!("{} damaged", damage.len());
 }
 
-/// Returns the digest that the file of a blob really has.
-fn hash_blob(root: &Path, digest: &Digest) -> std::io::Result<Option<Digest>> {
+/// The largest blob that is taken for a folder, in bytes.
+const TREE_CAP: u64 = 256 << 20;
+
+/// Returns the digest that the file of a blob really has, and the files of the folder that it stands for.
+fn hash_blob(root: &Path, digest: &Digest) -> std::io::Result<Option<Hashed>> {
     use std::io::Read;
     let (start, rest) = digest.hex().split_at(2);
     let path = root.join(digest.algorithm().as_str()).join(start).join(rest);
@@ -106,12 +109,23 @@ fn hash_blob(root: &Path, digest: &Digest) -> std::io::Result<Option<Digest>> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    let mut hasher = Hasher::new();
+    let may_be_tree = file.metadata()?.len() <= TREE_CAP;
+    let (mut hasher, mut kept, mut is_tree) = (Hasher::new(), Vec::new(), None);
     let mut buffer = vec![0; 128 << 10];
     loop {
         match file.read(&mut buffer)? {
-            0 => return Ok(Some(hasher.finish())),
-            count => hasher.update(&buffer[..count]),
+            0 => {
+                let tree = serde_json::from_slice::<Tree>(&kept).ok();
+                let files = tree.into_iter().flat_map(|tree| tree.files).map(|file| file.digest).collect();
+                return Ok(Some(Hashed { digest: hasher.finish(), files }));
+            }
+            count => {
+                let bytes = &buffer[..count];
+                if *is_tree.get_or_insert(may_be_tree && bytes.starts_with(Tree::START)) {
+                    kept.extend_from_slice(bytes);
+                }
+                hasher.update(bytes);
+            }
         }
     }
 }

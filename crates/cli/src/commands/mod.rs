@@ -5,6 +5,7 @@ pub(crate) mod describe;
 pub(crate) mod doctor;
 pub(crate) mod endpoints;
 pub(crate) mod export;
+pub(crate) mod gc;
 pub(crate) mod get;
 pub(crate) mod init;
 pub(crate) mod import;

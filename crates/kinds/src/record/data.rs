@@ -37,6 +37,9 @@ pub struct TreeFile {
 }
 
 impl Tree {
+    /// How the canonical bytes of every tree begin.
+    pub const START: &[u8] = b"{\"files\":[";
+
     /// Returns the canonical bytes, the blob that stands for the tree.
     pub fn to_bytes(&self) -> Vec<u8> {
         canonical::to_bytes(self)

@@ -13,6 +13,7 @@ use windlass_kinds::{
 };
 use windlass_oci::{
     BlobStore, FolderStore, MemoryStore, TreeError, TreeLimits, checkout, put_bytes, put_single, put_tree, read_tree,
+    tree_if_any,
 };
 
 fn lay(folder: &Path, files: &[(&str, &str)]) {
@@ -153,4 +154,28 @@ async fn a_tree_from_elsewhere_cannot_lead_out() {
     let tree = put_bytes(&store, &Tree { files: vec![file("a")] }.to_bytes()).await.unwrap();
     assert!(checkout(&store, &tree, planted.path()).await.is_err());
     assert!(!into.path().join("target").exists());
+}
+
+#[tokio::test]
+async fn a_tree_is_told_from_other_content() {
+    let store = MemoryStore::new();
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("one.txt"), "one").unwrap();
+    let (tree, digest) = put_tree(&store, folder.path(), &TreeLimits::default()).await.unwrap();
+    assert_eq!(tree_if_any(&store, &digest).await.unwrap(), Some(tree));
+    for (bytes, is_damaged) in [
+        (&b""[..], false),
+        (b"one", false),
+        (b"{\"files\":", false),
+        (b"{\"files\":[1]}", true),
+        (b"{\"file\":[]}", false),
+    ] {
+        let digest = put_bytes(&store, bytes).await.unwrap();
+        assert_eq!(tree_if_any(&store, &digest).await.map_err(|_| ()), if is_damaged { Err(()) } else { Ok(None) });
+    }
+    assert!(tree_if_any(&store, &Digest::sha256("missing")).await.is_err());
+    // A folder of nothing is one too.
+    let empty = tempfile::tempdir().unwrap();
+    let (_, digest) = put_tree(&store, empty.path(), &TreeLimits::default()).await.unwrap();
+    assert_eq!(tree_if_any(&store, &digest).await.unwrap().map(|tree| tree.files.len()), Some(0));
 }

@@ -13,12 +13,10 @@ use futures_util::StreamExt;
 use tokio_util::io::ReaderStream;
 use windlass_kinds::Digest;
 use windlass_plan::access::Operation;
+use windlass_store::UPLOAD;
 
 use super::Caller;
 use crate::{AppState, error::ApiError, principal::Principal};
-
-/// What a project refers to because somebody with a token of it sent it.
-const UPLOADED: &str = "upload";
 
 fn digest(text: &str) -> Result<Digest, ApiError> {
     text.parse().map_err(|error: windlass_kinds::DigestError| ApiError::bad_request(error.to_string()))
@@ -108,7 +106,7 @@ async fn refer(state: &AppState, principal: &Principal, digest: &Digest) -> Resu
     let (project, digest) = (principal.project.clone(), digest.clone());
     let write = state.control.store().write(move |tx| {
         let (project, digest) = (project.clone(), digest.clone());
-        Box::pin(async move { tx.content_refs_add(&project, UPLOADED, &[digest]).await })
+        Box::pin(async move { tx.content_refs_add(&project, UPLOAD, &[digest]).await })
     });
     Ok(write.await?)
 }

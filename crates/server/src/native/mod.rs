@@ -1,5 +1,6 @@
 //! The native API, `/api/v1/…`: reads a request into types, calls one function, shows the result.
 
+mod collect;
 mod content;
 mod endpoints;
 mod import;
@@ -8,6 +9,7 @@ mod ledger;
 mod models;
 mod monitors;
 mod objects;
+mod openapi;
 mod runs;
 mod tokens;
 mod verdicts;
@@ -68,6 +70,8 @@ pub(crate) fn routes() -> Routes {
         .route("/api/v1/import/model", post(import::model))
         .route("/api/v1/import/version", post(import::version))
         .route("/api/v1/import/done", post(import::done))
+        .route("/api/v1/gc", post(collect::collect))
+        .route("/api/v1/openapi.json", get(openapi::show))
         .route("/api/v1/ledger", get(ledger::list))
         .route("/api/v1/export", get(ledger::export))
         .route("/api/v1/tokens", get(tokens::list).post(tokens::create))

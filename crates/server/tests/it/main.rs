@@ -6,6 +6,7 @@ mod metrics;
 mod mlflow;
 mod mlflow_client;
 mod native;
+mod openapi;
 mod page;
 mod page_story;
 mod page_tracking;

@@ -18,4 +18,4 @@ mod verify;
 pub use error::LedgerError;
 pub use rows::{LedgerQuery, LedgerRow};
 pub use sequencer::{Sequenced, Sequencer};
-pub use verify::{BlobCheck, Damage, VerifyReport, verify};
+pub use verify::{BlobCheck, Damage, Hashed, VerifyReport, verify};

@@ -12,7 +12,7 @@ use windlass_kinds::{
 };
 use windlass_store::{
     Store, StoreError, StoreUrl, Tx,
-    ledger::{BlobCheck, LedgerError, Sequencer, VerifyReport, verify},
+    ledger::{BlobCheck, Hashed, LedgerError, Sequencer, VerifyReport, verify},
 };
 use windlass_testkit::{TestStore, store_tests};
 
@@ -346,15 +346,28 @@ store_tests! {
     async fn changed_content_is_found_with_its_holder(store) {
         let folder = published(&store).await;
         let digest = Digest::sha256("1");
-        let honest = |digest: &Digest| Ok(Some(digest.clone()));
+        fn as_it_is(digest: Digest) -> Hashed {
+            Hashed { digest, files: Vec::new() }
+        }
+        let honest = |digest: &Digest| Ok(Some(as_it_is(digest.clone())));
         let report = verify(&folder, Some(&*store), None, Some(&honest as &BlobCheck)).await.unwrap();
         assert_eq!((report.blobs, report.damage), (1, vec![]));
-        let changed = |_: &Digest| Ok(Some(Digest::sha256("other")));
+        let changed = |_: &Digest| Ok(Some(as_it_is(Digest::sha256("other"))));
         let missing = |_: &Digest| Ok(None);
         for blobs in [&changed as &BlobCheck, &missing] {
             let report = verify(&folder, Some(&*store), None, Some(blobs)).await.unwrap();
             assert_eq!(places(&report), [format!("content {digest}, needed by default: Dataset/flights@1")]);
         }
+        // What is referred to is a folder, one file of which is damaged.
+        let (good, bad) = (Digest::sha256("good"), Digest::sha256("bad"));
+        let (folder_itself, damaged, files) = (digest.clone(), bad.clone(), vec![good, bad.clone(), bad.clone()]);
+        let folded = move |asked: &Digest| {
+            let files = if *asked == folder_itself { files.clone() } else { Vec::new() };
+            Ok((*asked != damaged).then(|| Hashed { digest: asked.clone(), files }))
+        };
+        let report = verify(&folder, Some(&*store), None, Some(&folded as &BlobCheck)).await.unwrap();
+        assert_eq!(report.blobs, 3);
+        assert_eq!(places(&report), [format!("content {bad}, a file of the folder {digest}")]);
     }
 
     async fn the_secret_is_for_its_owner_alone(store) {

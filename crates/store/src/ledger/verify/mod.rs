@@ -23,7 +23,16 @@ use super::{
 use crate::Store;
 
 /// Returns the digest that the bytes stored under a digest really have; `None` where there are none.
-pub type BlobCheck = dyn Fn(&Digest) -> std::io::Result<Option<Digest>> + Send + Sync;
+pub type BlobCheck = dyn Fn(&Digest) -> std::io::Result<Option<Hashed>> + Send + Sync;
+
+/// What the bytes of a blob are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hashed {
+    /// The digest that they really have.
+    pub digest: Digest,
+    /// The files of the folder that it stands for, if it does.
+    pub files: Vec<Digest>,
+}
 
 /// One thing that is not what it was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

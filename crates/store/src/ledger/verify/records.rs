@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 
 use serde_json::Value;
-use windlass_kinds::{PipelineRunId, record::StepRun};
+use windlass_kinds::{Digest, PipelineRunId, record::StepRun};
 
 use super::{
     super::covered::{COVERED, Covered},
-    BlobCheck, VerifyReport,
+    BlobCheck, Hashed, VerifyReport,
     rows::{Key, Rows},
 };
 use crate::{
@@ -138,13 +138,13 @@ async fn check_steps(
     Ok(())
 }
 
-/// Hashes every blob that something refers to.
+/// Hashes every blob that something refers to, and every file of the folders among them.
 pub(super) async fn check_blobs(
     store: &Store,
     blobs: &BlobCheck,
     report: &mut VerifyReport,
 ) -> Result<(), LedgerError> {
-    let mut after = None;
+    let (mut after, mut within) = (None, HashSet::new());
     loop {
         let from = after.clone();
         let page = store
@@ -155,12 +155,18 @@ pub(super) async fn check_blobs(
             .await?;
         for digest in &page {
             report.blobs += 1;
-            let what = match blobs(digest) {
-                Ok(Some(found)) if found == *digest => continue,
-                Ok(Some(found)) => format!("its bytes have the digest {found}"),
-                Ok(None) => "it is missing".to_owned(),
-                Err(error) => format!("it cannot be read: {error}"),
-            };
+            let (what, files) = look(blobs, digest);
+            for file in files {
+                // Many folders share files.
+                if !within.insert(file.clone()) {
+                    continue;
+                }
+                report.blobs += 1;
+                if let (Some(what), _) = look(blobs, &file) {
+                    report.damage(format!("content {file}, a file of the folder {digest}"), what);
+                }
+            }
+            let Some(what) = what else { continue };
             let wanted = digest.clone();
             let holders = store
                 .read(move |tx| {
@@ -175,6 +181,18 @@ pub(super) async fn check_blobs(
             return Ok(());
         }
         after = page.last().cloned();
+    }
+}
+
+/// Returns what is wrong with a blob, and what else must be there where it is a folder.
+fn look(blobs: &BlobCheck, digest: &Digest) -> (Option<String>, Vec<Digest>) {
+    match blobs(digest) {
+        Ok(Some(Hashed { digest: found, files })) if found == *digest => (None, files),
+        Ok(Some(Hashed { digest: found, files: _ })) => {
+            (Some(format!("its bytes have the digest {found}")), Vec::new())
+        }
+        Ok(None) => (Some("it is missing".to_owned()), Vec::new()),
+        Err(error) => (Some(format!("it cannot be read: {error}")), Vec::new()),
     }
 }
 
