@@ -29,7 +29,7 @@ pub trait Executor: Send + Sync {
     /// Looks after attempts that an earlier process started: adopts those still running, reports those that ended,
     /// and reports as lost those of which nothing is left (after ending whatever they left behind). What is left of
     /// attempts that `starting` names stays for [`Executor::start`], which is about to be asked for them, perhaps again.
-    /// What is left of any other attempt may go.
+    /// Any other attempt that still runs is ended, and what is left of it may go.
     async fn recover(&self, running: Vec<AttemptId>, starting: Vec<AttemptId>);
 
     /// Ends an attempt: TERM to its processes, KILL after the grace. The end comes through the sink as

@@ -122,7 +122,10 @@ impl Control {
             }
             if !std::mem::replace(&mut told, true) {
                 self.inner.tell("another server leads; this one serves, and takes over when that ends".to_owned());
+                // Steps of a process before this one run elsewhere by now; here they are nobody's.
+                self.inner.executor.recover(Vec::new(), Vec::new()).await;
             }
+            self.follow().await?;
             tokio::select! {
                 () = self.inner.wake.notified() => {}
                 () = tokio::time::sleep(ASK_EVERY) => {}
@@ -135,6 +138,15 @@ impl Control {
         // What is remembered was read as a follower, or before another server led.
         self.look_elsewhere(true).await?;
         Ok(Some(EndsWithUs::spawn(renew(self.clone(), fence, candidate.term))))
+    }
+
+    /// Takes note of what a follower should know: which endpoints there are, to ask for patience rather than deny them.
+    async fn follow(&self) -> Result<(), ControlError> {
+        let applied = self.inner.store.read_one(|tx| Box::pin(tx.counter_get(APPLIED))).await?;
+        if self.inner.leading.applied.swap(applied, Ordering::SeqCst) != applied {
+            self.expect_endpoints().await?;
+        }
+        Ok(())
     }
 
     /// Takes note that this server does not lead any more.

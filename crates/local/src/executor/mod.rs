@@ -32,6 +32,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use tokio::runtime::Handle as Runtime;
 use windlass_control::{Executor, Job, LogChunk, PrepareRequest, ResultSink};
 use windlass_kinds::{
     AttemptId, Digest,
@@ -168,7 +169,17 @@ impl Executor for LocalExecutor {
             }
         }
         let inner = Arc::clone(&self.inner);
-        let _ = tokio::task::spawn_blocking(move || inner.clear_attempts(&known)).await;
+        let runtime = Runtime::current();
+        let strays = tokio::task::spawn_blocking(move || {
+            // What is found is watched by the runtime.
+            let _runtime = runtime.enter();
+            inner.clear_attempts(&known)
+        });
+        for (folder, mut shim) in strays.await.unwrap_or_default() {
+            let request = StopRequest { reason: StopReason::Cancelled, grace_millis: step::GRACE_MILLIS };
+            // Nobody waits for its end; what is left of it goes next time.
+            tokio::spawn(async move { shim.end(&folder, request).await });
+        }
     }
 
     async fn cancel(&self, attempt: &AttemptId) {
@@ -306,9 +317,11 @@ impl Inner {
         report::report(self, folder, job, result).await
     }
 
-    /// Removes the work folders of attempts that nobody waits for any more.
-    fn clear_attempts(&self, known: &HashSet<String>) {
-        let Ok(entries) = fs::read_dir(self.data.attempts()) else { return };
+    /// Removes the work folders of attempts that nobody waits for any more; returns those that still run, as they may where
+    /// another server took over from this one.
+    fn clear_attempts(&self, known: &HashSet<String>) -> Vec<(AttemptFolder, Shim)> {
+        let mut strays = Vec::new();
+        let Ok(entries) = fs::read_dir(self.data.attempts()) else { return strays };
         for entry in entries.flatten() {
             let name = entry.file_name();
             let Some(name) = name.to_str() else { continue };
@@ -316,13 +329,17 @@ impl Inner {
             let is_half_removed = name.starts_with('.');
             if is_half_removed {
                 let _ = fs::remove_dir_all(folder.path());
-            } else if !known.contains(name)
-                && !self.table.is_known(&AttemptId::new(name))
-                && matches!(shim::find(&folder), Ok(Found::Ended(_)))
-            {
-                let _ = remove(&folder, None);
+            } else if !known.contains(name) && !self.table.is_known(&AttemptId::new(name)) {
+                match shim::find(&folder) {
+                    Ok(Found::Ended(_)) => {
+                        let _ = remove(&folder, None);
+                    }
+                    Ok(Found::Alive(shim)) => strays.push((folder, shim)),
+                    Err(_) => {}
+                }
             }
         }
+        strays
     }
 }
 

@@ -41,6 +41,19 @@ async fn an_adopted_step_can_be_cancelled() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_nobody_waits_for_any_more_is_ended() {
+    let before = Place::new();
+    let attempt = AttemptId::new("stray");
+    before.executor.start(script("stray", "echo ready; exec sleep 1000")).await;
+    before.printed(&attempt, "ready").await;
+    let after = before.again();
+    after.executor.recover(Vec::new(), Vec::new()).await;
+    // The place it was begun at sees its end; the one that found it has nothing to report.
+    assert_eq!(text(&before.end().await.end), "cancelled");
+    after.expect_quiet().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_ended_meanwhile_is_reported_once_a_life() {
     let before = Place::new();
     let attempt = AttemptId::new("ended");
