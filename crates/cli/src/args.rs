@@ -68,6 +68,9 @@ pub(crate) enum Command {
         after_help = "Examples:\n  windlass run -- python train.py --alpha 0.5\n  windlass run --name baseline --experiment flights -- ./train.sh"
     )]
     Run(RunArgs),
+    /// Repeat a run of `windlass run` from what was kept of it, and say what differs
+    #[command(after_help = "Example:\n  windlass rerun 0f3c5d1e9b7a4c2d8e6f1a2b3c4d5e6f")]
+    Rerun(RerunArgs),
     /// Check manifests; needs no server
     #[command(
         after_help = "Examples:\n  windlass validate examples/flights\n  cat pipeline.yaml | windlass validate -"
@@ -341,6 +344,12 @@ pub(crate) struct RunArgs {
     /// The program and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]
     pub(crate) command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RerunArgs {
+    /// The id of the run
+    pub(crate) run: String,
 }
 
 #[derive(Debug, Args)]

@@ -77,6 +77,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
     let outcome = runtime.block_on(async {
         match command {
             Command::Up(args) => commands::up::run(&global, args).await,
+            Command::Rerun(args) => commands::rerun::run(&global, args).await,
             Command::Run(args) => commands::run::run(&global, args).await,
             Command::Plan(args) => commands::apply::plan(&global, args).await,
             Command::Apply(args) => commands::apply::apply(&global, args).await,

@@ -80,9 +80,9 @@ fn unreadable(error: &SourceError) -> Failure {
             "bring the database to a release that is known by `mlflow db upgrade` of that release, or import from a \
              running server by --from http://…",
         ),
-        error if error.is_sign_in() => failure.hint(
-            "set WINDLASS_IMPORT_TOKEN, or WINDLASS_IMPORT_USERNAME and WINDLASS_IMPORT_PASSWORD",
-        ),
+        error if error.is_sign_in() => {
+            failure.hint("set WINDLASS_IMPORT_TOKEN, or WINDLASS_IMPORT_USERNAME and WINDLASS_IMPORT_PASSWORD")
+        }
         _ => failure,
     }
 }
@@ -106,8 +106,7 @@ fn stopped(error: MigrateError) -> Failure {
 fn print(report: &Report, has_files: bool) {
     let mut table = Table::new(&["what", "there", "here", "imported", "updated", "unchanged", "left out"]);
     for (kind, count) in &report.counts {
-        let numbers =
-            [count.source, count.here(), count.imported, count.updated, count.there, count.left_out];
+        let numbers = [count.source, count.here(), count.imported, count.updated, count.there, count.left_out];
         table.row([kind.clone()].into_iter().chain(numbers.iter().map(u64::to_string)));
     }
     table.print();

@@ -18,6 +18,7 @@ pub(crate) mod monitor;
 pub(crate) mod objects;
 pub(crate) mod open;
 pub(crate) mod predict;
+pub(crate) mod rerun;
 pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod story;

@@ -1,6 +1,11 @@
 //! `windlass run -- CMD`: one command with tracking; without a running server, one is run here for as long.
 
-use std::{collections::BTreeMap, process::ExitCode, time::Duration};
+use std::{
+    collections::BTreeMap,
+    process::ExitCode,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -13,11 +18,39 @@ use crate::{
     connect::{client, connect},
     data_folder::DataFolder,
     failure::Failure,
-    serving::{self, ServeSettings},
+    serving::{self, ServeSettings, Serving},
 };
 
 pub(crate) async fn run(global: &Global, args: RunArgs) -> Result<ExitCode, Failure> {
     let RunArgs { experiment, name, command } = args;
+    let (client, token, serving) = reach(global).await?;
+    let directory =
+        std::env::current_dir().map_err(|error| Failure::ours("failed to find the present folder", error))?;
+    let options = TrackOptions {
+        command,
+        directory,
+        experiment: experiment.unwrap_or_else(|| "Default".to_owned()),
+        name,
+        uri: match &global.in_project {
+            // How a client of MLflow is told a project: it keeps the path of its address.
+            Some(project) => format!("{}/projects/{project}", client.base()),
+            None => client.base().to_owned(),
+        },
+        token,
+        excluded: global.data_dir.canonicalize().into_iter().collect(),
+        tags: BTreeMap::new(),
+        variables: BTreeMap::new(),
+    };
+    let result = track(&Door::new(client), &options, &|line| eprintln!("windlass: {line}")).await;
+    if let Some(serving) = serving {
+        serving.stop().await;
+    }
+    let ended = result.map_err(|error| Failure::user(windlass_control::chain(&error)))?;
+    Ok(ExitCode::from(ended.code()))
+}
+
+/// Returns the server to track with, and the token for it; where none runs, one is started here for as long.
+pub(super) async fn reach(global: &Global) -> Result<(Client, String, Option<Serving>), Failure> {
     let running = global.server.is_some() || DataFolder::open(&global.data_dir).is_ok_and(|folder| folder.is_locked());
     let (client, token, serving) = if running {
         let client = connect(global)?;
@@ -40,33 +73,15 @@ pub(crate) async fn run(global: &Global, args: RunArgs) -> Result<ExitCode, Fail
         };
         let serving = serving::start(folder.clone(), settings).await?;
         let token = folder.token().unwrap_or_default();
-        (client(global, serving.client.base(), &token)?, token, Some(serving))
-    };
-    let directory =
-        std::env::current_dir().map_err(|error| Failure::ours("failed to find the present folder", error))?;
-    let options = TrackOptions {
-        command,
-        directory,
-        experiment: experiment.unwrap_or_else(|| "Default".to_owned()),
-        name,
-        uri: match &global.in_project {
-            // How a client of MLflow is told a project: it keeps the path of its address.
-            Some(project) => format!("{}/projects/{project}", client.base()),
-            None => client.base().to_owned(),
-        },
-        token,
-        excluded: global.data_dir.canonicalize().into_iter().collect(),
-    };
-    let result = track(&Door { client }, &options, &|line| eprintln!("windlass: {line}")).await;
-    if let Some(serving) = serving {
-        serving.stop().await;
+        Ok((client(global, serving.client.base(), &token)?, token, Some(serving)))
     }
     let ended = result.map_err(|error| Failure::user(windlass_control::chain(&error)))?;
     Ok(ExitCode::from(ended.code()))
 }
 
 /// The tracking door of a server.
-struct Door {
+    made: Mutex<Option<TrackedRun>>,
+pub(super) struct Door {
     client: Client,
 }
 
@@ -85,11 +100,13 @@ impl Tracking for Door {
         }
         let answer: Value = self.client.post("/api/2.0/mlflow/runs/create", &body).await?;
         let info = &answer["run"]["info"];
-        Ok(TrackedRun {
+        let made = TrackedRun {
             run: RunId::new(text(&info["run_id"])?),
             experiment: ExperimentId::new(experiment),
             name: text(&info["run_name"])?,
-        })
+        };
+        *self.made.lock().unwrap_or_else(PoisonError::into_inner) = Some(made.clone());
+        Ok(made)
     }
 
     async fn artifact_put(&self, run: &TrackedRun, path: &str, bytes: Vec<u8>) -> Result<(), TrackingError> {
@@ -112,6 +129,15 @@ impl Tracking for Door {
         Ok(())
     }
 }
+    pub(super) fn new(client: Client) -> Self {
+        Self { client, made: Mutex::new(None) }
+    }
+
+    /// Returns the run that was created, once it was.
+    pub(super) fn made(&self) -> Option<TrackedRun> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
 
 impl Door {
     /// Returns the id of an experiment, which is made where it is missing.

@@ -82,7 +82,7 @@ fn look(options: &TrackOptions) -> Captured {
 }
 
 fn tags(options: &TrackOptions, commit: Option<&git::Commit>) -> BTreeMap<String, String> {
-    let mut tags = BTreeMap::new();
+    let mut tags = options.tags.clone();
     let mut set = |name: &str, value: &str| {
         tags.insert(name.to_owned(), value.chars().take(TAG_LIMIT).collect());
     };

@@ -69,6 +69,7 @@ pub(super) fn start(options: &TrackOptions, run: &TrackedRun, log: &Path) -> io:
     command
         .args(arguments)
         .current_dir(&options.directory)
+        .envs(&options.variables)
         .env("MLFLOW_TRACKING_URI", &options.uri)
         .env("MLFLOW_TRACKING_TOKEN", &options.token)
         .env("MLFLOW_RUN_ID", run.run.as_str())

@@ -79,6 +79,10 @@ pub struct TrackOptions {
     pub token: String,
     /// Folders that are never captured, such as our own data folder.
     pub excluded: Vec<PathBuf>,
+    /// Tags beside those that are found out.
+    pub tags: BTreeMap<String, String>,
+    /// Variables for the command, over those of this process.
+    pub variables: BTreeMap<String, String>,
 }
 
 /// Why a command could not be tracked at all.
@@ -163,6 +167,16 @@ async fn finish(
     if let Err(error) = tracking.run_finish(run, status, tags).await {
         say(&format!("the run is not marked as ended: {}", windlass_control::chain(error.as_ref())));
     }
+}
+
+/// Returns the Python and packages that a command would use now, as `windlass/packages.txt` lists them.
+pub(crate) async fn packages_now(command: &[String], directory: &Path) -> Option<String> {
+    let (command, directory) = (command.to_vec(), directory.to_owned());
+    let look = tokio::task::spawn_blocking(move || {
+        let python = packages::interpreter(&command, &directory)?;
+        String::from_utf8(packages::list(&python, &directory)?).ok()
+    });
+    look.await.ok().flatten()
 }
 
 /// Returns whether `path` lies in one of `folders`.

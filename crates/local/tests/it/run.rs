@@ -60,6 +60,8 @@ fn options(directory: &Path, command: &[&str]) -> TrackOptions {
         uri: "http://127.0.0.1:7070".to_owned(),
         token: "wl_very_secret_token".to_owned(),
         excluded: vec![directory.join("data-of-ours")],
+        tags: BTreeMap::new(),
+        variables: BTreeMap::new(),
     }
 }
 
