@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 
 import mlflow
 import pytest
@@ -154,8 +156,6 @@ def test_what_makes_tokens_cannot_lock_everybody_out(binary, tmp_path):
 
 def test_a_run_of_a_command_goes_to_the_project_that_is_named(team):
     code = "import mlflow; mlflow.log_param('who', 'command')"
-    import sys
-
     ended = team.place.run("run", "--project", "blue", "--", sys.executable, "-c", code)
     assert ended.returncode == 0, ended.stderr
     header = {"Authorization": f"Bearer {team.place.token}"}

@@ -3,7 +3,7 @@
 //!
 //! A request without a valid token reaches nothing but liveness and the sign-in. Tokens are looked up by their SHA-256,
 //! so the comparison does not leak; an answer is remembered for a few seconds, after which a revoked token no longer
-//! works, and an answer under way that lasts longer is broken off. A route that [`rules`] does not name is refused.
+//! works, and what lasts longer is broken off. A route that [`rules`] does not name is refused.
 
 mod failures;
 mod host;
@@ -26,6 +26,7 @@ use windlass_plan::access::allowed;
 pub(crate) use self::{failures::FailedLogins, prefix::take as take_project, tokens::TokenCache};
 use self::{
     failures::From,
+    stream::Pass,
     tokens::{Credential, default_project},
 };
 use crate::{
@@ -98,8 +99,9 @@ pub(crate) async fn check(State(state): State<AppState>, mut request: Request, n
         }
     }
     request.extensions_mut().insert(principal.clone());
-    let answer = next.run(request).await;
-    stream::watched(&state, credential, principal, answer)
+    let pass = Pass { state, credential, principal };
+    let answer = next.run(stream::request(&pass, request)).await;
+    stream::answer(&pass, answer)
 }
 
 /// As [`check`] for a path that is no page's, whose handler asks for the role: returns who asks, or what to answer.

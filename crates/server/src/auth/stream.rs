@@ -1,13 +1,14 @@
-//! Answers that last: they end when the token they were asked with does.
+//! What lasts: it ends when the token that it was asked with does.
 //!
-//! A long download, a log that is followed, a page's events: each is looked at again every few seconds, and at once
-//! when this server revokes a token. An answer that may not go on breaks off rather than ends, so that nobody takes what
-//! came for the whole.
+//! A long download, a log that is followed, a page's events, an upload: each is looked at again every few seconds, and at
+//! once when this server revokes a token. What may not go on breaks off rather than ends, so that nobody takes what came
+//! for the whole.
 
 use std::{io, time::Duration};
 
 use axum::{
     body::{Body, HttpBody as _},
+    extract::Request,
     http::{HeaderValue, header},
     response::Response,
 };
@@ -20,35 +21,48 @@ use crate::{AppState, principal::Principal};
 
 /// How often an answer that lasts is looked at.
 const EVERY: Duration = Duration::from_secs(2);
-/// An answer whose size is known and at most this, in bytes, does not last.
+/// What has a known size of at most this, in bytes, does not last.
 const SHORT: u64 = 1 << 20;
 
-/// What an answer under way was asked with.
+/// What a request was let in with.
+#[derive(Clone)]
+pub(super) struct Pass {
+    pub(super) state: AppState,
+    pub(super) credential: Credential,
+    pub(super) principal: Principal,
+}
+
+/// A pass that is looked at again and again.
 struct Watch {
-    state: AppState,
-    credential: Credential,
-    principal: Principal,
+    pass: Pass,
     revoked: watch::Receiver<u64>,
     next: Instant,
 }
 
+/// Makes a request whose body lasts end with its token.
+pub(super) fn request(pass: &Pass, request: Request) -> Request {
+    if lasts(request.body()) { request.map(|body| watched(pass, body)) } else { request }
+}
+
 /// Makes an answer that lasts end with its token.
-pub(super) fn watched(state: &AppState, credential: Credential, principal: Principal, answer: Response) -> Response {
-    let size = answer.body().size_hint().exact();
-    if answer.body().is_end_stream() || size.is_some_and(|size| size <= SHORT) {
+pub(super) fn answer(pass: &Pass, mut answer: Response) -> Response {
+    if !lasts(answer.body()) {
         return answer;
     }
-    let (mut parts, body) = answer.into_parts();
-    if let (Some(size), false) = (size, parts.headers.contains_key(header::CONTENT_LENGTH)) {
-        parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(size));
+    if let (Some(size), false) =
+        (answer.body().size_hint().exact(), answer.headers().contains_key(header::CONTENT_LENGTH))
+    {
+        answer.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(size));
     }
-    let watch = Watch {
-        state: state.clone(),
-        credential,
-        principal,
-        revoked: state.tokens.revocations(),
-        next: Instant::now() + EVERY,
-    };
+    answer.map(|body| watched(pass, body))
+}
+
+fn lasts(body: &Body) -> bool {
+    !body.is_end_stream() && body.size_hint().exact().is_none_or(|size| size > SHORT)
+}
+
+fn watched(pass: &Pass, body: Body) -> Body {
+    let watch = Watch { pass: pass.clone(), revoked: pass.state.tokens.revocations(), next: Instant::now() + EVERY };
     let pieces = stream::unfold(Some((body, watch)), |going_on| async move {
         let (mut body, mut watch) = going_on?;
         loop {
@@ -62,13 +76,13 @@ pub(super) fn watched(state: &AppState, credential: Credential, principal: Princ
             };
             match frame.map(hyper::body::Frame::into_data) {
                 Ok(Ok(piece)) => return Some((Ok(piece), Some((body, watch)))),
-                // Trailers: no answer here has any.
+                // Trailers: nothing here has any.
                 Ok(Err(_)) => {}
                 Err(error) => return Some((Err(error), None)),
             }
         }
     });
-    Response::from_parts(parts, Body::from_stream(pieces))
+    Body::from_stream(pieces)
 }
 
 impl Watch {
@@ -91,10 +105,10 @@ impl Watch {
     async fn is_good(&mut self) -> bool {
         self.revoked.mark_unchanged();
         self.next = Instant::now() + EVERY;
-        match tokens::principal_of(&self.state, &self.credential).await {
+        match tokens::principal_of(&self.pass.state, &self.pass.credential).await {
             Ok(Some(now)) => {
-                let role = now.role_in(&self.principal.project);
-                role.is_some_and(|role| role >= self.principal.role)
+                let role = now.role_in(&self.pass.principal.project);
+                role.is_some_and(|role| role >= self.pass.principal.role)
             }
             Ok(None) => false,
             Err(error) => error.is_ours(),

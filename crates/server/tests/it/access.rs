@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use tokio::{io::AsyncReadExt as _, net::TcpStream};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 use windlass_kinds::manifest::Role;
 
 use crate::{
@@ -414,4 +417,28 @@ async fn an_answer_that_lasts_ends_with_its_token() {
     let (status, answer) = server.ask(&root, "POST", "/api/v1/apply", project("team", "{ann: viewer}")).await;
     assert_eq!(status, StatusCode::OK, "{answer}");
     read_to_end(stream).await;
+}
+
+#[tokio::test]
+async fn an_upload_ends_with_its_token() {
+    let server = TestServer::new().await;
+    let root = server.admin("root", None).await;
+    let address = server.listen().await;
+    server.keep(Kept::fixed("writer", Role::Contributor)).await;
+    let blob = format!("/api/v1/blobs/{}", windlass_kinds::Digest::sha256([7; 1000]));
+    let mut stream = TcpStream::connect(address).await.expect("a connection");
+    let head = format!(
+        "PUT {blob} HTTP/1.1\r\nHost: {address}\r\nTransfer-Encoding: chunked\r\nAuthorization: Bearer {}\r\n\r\n",
+        token("writer")
+    );
+    stream.write_all(head.as_bytes()).await.expect("a request goes out");
+    stream.write_all(b"3e8\r\n").await.expect("a piece begins");
+    stream.write_all(&[7; 1000]).await.expect("a piece goes out");
+    stream.write_all(b"\r\n").await.expect("a piece ends");
+    until("it was let in", || async { server.was_used("writer").await }).await;
+    server.revoke_elsewhere("writer").await;
+    let answer = read_until(&mut stream, "\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 4") || answer.starts_with("HTTP/1.1 5"), "{answer}");
+    let (status, _) = server.send(&root, "GET", &blob, Vec::new()).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
 }

@@ -178,6 +178,16 @@ impl TestServer {
         assert!(write.await.expect("a token is revoked"));
     }
 
+    /// Returns whether a token was used already.
+    pub(crate) async fn was_used(&self, id: &str) -> bool {
+        let id = TokenId::new(id);
+        let read = self.store.read(move |tx| {
+            let id = id.clone();
+            Box::pin(async move { tx.token_get(&id).await })
+        });
+        read.await.expect("a token is read").is_some_and(|token| token.last_used_at.is_some())
+    }
+
     /// Returns every route with its methods.
     pub(crate) async fn routes(&self) -> Vec<(String, Vec<Method>)> {
         windlass_server::route_list(&self.state).await
