@@ -44,7 +44,9 @@ pub use execution::RunQuery;
 pub use labels::{MeasuredWindow, SentLabel};
 pub use lease::{Fence, Leader};
 pub use registry::{PackedVersion, VersionFact};
-pub use traces::{SpanBatch, TraceLink, TraceRange};
+pub use traces::{
+    Aggregate, MeasureBy, MeasureFilter, MeasureQuery, MeasureRow, Measured, SpanBatch, TraceLink, TraceRange,
+};
 pub use tracking::{
     ExperimentChange, LoggedModelChange, ParamChange, Refusal, RunChange, RunLog, Subject as RefusalSubject,
     artifact_holder,

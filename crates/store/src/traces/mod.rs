@@ -6,6 +6,7 @@
 
 mod assessment;
 mod label;
+mod measure;
 mod remove;
 mod search;
 mod total;
@@ -25,6 +26,7 @@ use crate::{
     tx::{Row, args},
 };
 pub use label::TraceLink;
+pub use measure::{Aggregate, MeasureBy, MeasureFilter, MeasureQuery, MeasureRow, Measured};
 pub use remove::TraceRange;
 pub use write::SpanBatch;
 

@@ -6,7 +6,8 @@ use windlass_kinds::{
     record::{Actor, Assessment, AssessmentKind, Cost, LedgerKind, Span, Tokens, Trace, TraceState},
 };
 use windlass_store::{
-    Refusal, RefusalSubject as Subject, SpanBatch, Store, StoreError, TraceLink, TraceRange, ledger::LedgerQuery,
+    Aggregate, MeasureBy, MeasureFilter, MeasureQuery, MeasureRow, Measured, Refusal, RefusalSubject as Subject,
+    SpanBatch, Store, StoreError, TraceLink, TraceRange, ledger::LedgerQuery,
 };
 use windlass_testkit::store_tests;
 
@@ -389,6 +390,98 @@ async fn deletions(store: &Store) {
     assert_eq!(entries.len(), 2);
 }
 
+async fn numbers(store: &Store) {
+    let experiment = begin(store).await;
+    for place in 0..5_i64 {
+        let id = format!("t{place}");
+        let mut told = trace(&id, &experiment);
+        (told.at_ms, told.took_ms) = (MS + place * 1000, Some(place * 10));
+        told.name = Some(if place < 3 { "low" } else { "high" }.to_owned());
+        told.session = Some(format!("s{}", place % 2));
+        told.tokens.total = (place > 0).then_some(place);
+        told.assessments = vec![said("1", "score", "1.0", Some((place as f64, true)))];
+        put(store, told, vec![TraceLink::Run(RunId::new("r"))]).await.unwrap();
+    }
+    let mut priced = span("1", None, 0, None);
+    priced.cost.total = Some(0.5);
+    spans(store, &experiment, vec![batch("t0", vec![priced, span("2", Some("1"), 3, None)])]).await.unwrap();
+
+    let ask = |what: Measured, aggregates: &[Aggregate]| MeasureQuery {
+        what,
+        aggregates: aggregates.to_vec(),
+        by: Vec::new(),
+        filters: Vec::new(),
+        every_ms: None,
+        from_ms: None,
+        to_ms: None,
+        most: 100,
+    };
+    let row = |from_ms: Option<i64>, by: &[&str], values: &[f64]| MeasureRow {
+        from_ms,
+        by: by.iter().map(|word| (*word).to_owned()).collect(),
+        values: values.iter().copied().map(Some).collect(),
+    };
+    use Aggregate::{Average, Count, Largest, Percentile, Smallest, Sum};
+    for (asked, found) in [
+        (ask(Measured::Traces, &[Count]), vec![row(None, &[], &[5.0])]),
+        (ask(Measured::Sessions, &[Count]), vec![row(None, &[], &[2.0])]),
+        (
+            ask(
+                Measured::TraceLatency,
+                &[Average, Smallest, Largest, Percentile(50.0), Percentile(90.0), Percentile(100.0)],
+            ),
+            vec![row(None, &[], &[20.0, 0.0, 40.0, 20.0, 36.0, 40.0])],
+        ),
+        (
+            MeasureQuery { by: vec![MeasureBy::TraceName], ..ask(Measured::TotalTokens, &[Sum, Percentile(25.0)]) },
+            vec![row(None, &["high"], &[7.0, 3.25]), row(None, &["low"], &[3.0, 1.25])],
+        ),
+        (
+            MeasureQuery { every_ms: Some(2000), ..ask(Measured::Traces, &[Count]) },
+            vec![row(Some(MS), &[], &[2.0]), row(Some(MS + 2000), &[], &[2.0]), row(Some(MS + 4000), &[], &[1.0])],
+        ),
+        (
+            MeasureQuery { from_ms: Some(MS + 1000), to_ms: Some(MS + 2000), ..ask(Measured::Traces, &[Count]) },
+            vec![row(None, &[], &[2.0])],
+        ),
+        (
+            MeasureQuery { filters: vec![MeasureFilter::Session("s1".into())], ..ask(Measured::Traces, &[Count]) },
+            vec![row(None, &[], &[2.0])],
+        ),
+        (
+            MeasureQuery {
+                filters: vec![MeasureFilter::Run("r".into()), MeasureFilter::Tag("tag".into(), "t1".into())],
+                ..ask(Measured::Traces, &[Count])
+            },
+            vec![row(None, &[], &[1.0])],
+        ),
+        (
+            MeasureQuery { by: vec![MeasureBy::SpanName, MeasureBy::SpanStatus], ..ask(Measured::Spans, &[Count]) },
+            vec![row(None, &["span 1", "OK"], &[1.0]), row(None, &["span 2", "OK"], &[1.0])],
+        ),
+        (ask(Measured::TotalCost, &[Sum]), vec![row(None, &[], &[0.5])]),
+        (ask(Measured::SpanLatency, &[Average]), vec![row(None, &[], &[1.0])]),
+        (
+            MeasureQuery {
+                by: vec![MeasureBy::AssessmentName],
+                filters: vec![MeasureFilter::RowKind("feedback".into())],
+                ..ask(Measured::AssessmentValue, &[Average])
+            },
+            vec![row(None, &["score"], &[2.0])],
+        ),
+    ] {
+        let (experiment, query) = (experiment.clone(), asked.clone());
+        let rows = store
+            .read_one(move |tx| {
+                let (experiment, query) = (experiment.clone(), query.clone());
+                Box::pin(async move { tx.traces_measure(&name("default"), &[experiment], &query).await })
+            })
+            .await
+            .unwrap();
+        assert_eq!(rows, found, "{asked:?}");
+    }
+}
+
 store_tests! {
     async fn a_trace_is_told_as_a_whole(store) {
         whole(&store).await;
@@ -408,5 +501,9 @@ store_tests! {
 
     async fn traces_are_deleted_with_what_hangs_on_them(store) {
         deletions(&store).await;
+    }
+
+    async fn traces_are_measured(store) {
+        numbers(&store).await;
     }
 }

@@ -10,6 +10,7 @@ mod batch;
 mod files;
 mod info;
 mod labels;
+mod metrics;
 mod old;
 mod otlp;
 mod preview;
@@ -37,6 +38,7 @@ pub(super) fn third() -> Routes {
         .route("/search", post(search::search))
         .route("/delete-traces", post(info::remove))
         .route("/calculate-filter-correlation", post(search::correlation))
+        .route("/metrics", post(metrics::measure))
         .route("/{trace}", get(info::read))
         .route("/{trace}/tags", patch(labels::tag_set).delete(labels::tag_delete))
         .route("/{trace}/assessments", post(assessments::create))
