@@ -224,6 +224,63 @@ def test_prompts_are_linked(experiment):
     assert found(experiment, "prompt = 'greeting/1'") == [trace]
 
 
+def call(method: str, address: str, path: str, **more) -> requests.Response:
+    headers = {"Authorization": f"Bearer {os.environ['MLFLOW_TRACKING_TOKEN']}"}
+    return requests.request(method, f"{address}{path}", headers=headers, timeout=60, **more)
+
+
+def test_spans_may_lie_among_the_files(address, experiment):
+    """Clients from before OpenTelemetry's protocol put a trace's spans beside it, as a file."""
+    told = mlflow.get_trace(traced())
+    trace = f"tr-{'7' * 32}"
+    location = {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": experiment}}
+    info = {"trace_id": trace, "trace_location": location, "request_time": "2026-01-01T00:00:00Z", "state": "OK"}
+    assert call("POST", address, "/api/3.0/mlflow/traces", json={"trace": {"trace_info": info}}).status_code == 200
+    place = f"/api/2.0/mlflow-artifacts/artifacts/{experiment}/traces/{trace}/artifacts/traces.json"
+    assert call("PUT", address, place, data=json.dumps(told.data.to_dict())).status_code == 200
+    kept = mlflow.get_trace(trace)
+    assert [span.name for span in kept.data.spans] == ["answer", "model", "add"]
+    # The page fetches either kind the same way.
+    for wanted in (trace, told.info.trace_id):
+        answer = call("GET", address, f"/ajax-api/3.0/mlflow/get-trace-artifact?request_id={wanted}")
+        assert [span["name"] for span in answer.json()["spans"]] == ["answer", "model", "add"]
+    nobody = place.replace(trace, "tr-nobody")
+    assert call("PUT", address, nobody, data=b"{}").status_code == 404
+    climbing = f"/ajax-api/3.0/mlflow/get-trace-artifact?request_id={trace}&path=../traces.json"
+    assert call("GET", address, climbing).status_code == 400
+    assert mlflow.MlflowClient().delete_traces(experiment, trace_ids=[trace]) == 1
+    assert call("GET", address, place).status_code == 404
+
+
+def test_traces_are_measured(address, experiment):
+    for x in range(3):
+        traced(x)
+    asked = {
+        "experiment_ids": [experiment],
+        "view_type": "TRACES",
+        "metric_name": "total_tokens",
+        "aggregations": [{"aggregation_type": "SUM"}, {"aggregation_type": "PERCENTILE", "percentile_value": 50}],
+        "dimensions": ["trace_name"],
+    }
+    points = call("POST", address, "/api/3.0/mlflow/traces/metrics", json=asked).json()["data_points"]
+    values = {"SUM": 21.0, "P50.0": 7.0}
+    assert points == [{"metric_name": "total_tokens", "dimensions": {"trace_name": "answer"}, "values": values}]
+    wrong = call("POST", address, "/api/3.0/mlflow/traces/metrics", json={**asked, "metric_name": "bogus"})
+    assert (wrong.status_code, wrong.json()["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
+
+
+def test_the_second_interface_works_too(address, experiment):
+    started = {"experiment_id": experiment, "timestamp_ms": 1000, "tags": [{"key": "mlflow.traceName", "value": "old"}]}
+    begun = call("POST", address, "/api/2.0/mlflow/traces", json=started).json()["trace_info"]
+    assert (begun["status"], begun["execution_time_ms"]) == ("IN_PROGRESS", 0)
+    place = f"/api/2.0/mlflow/traces/{begun['request_id']}"
+    ended = call("PATCH", address, place, json={"timestamp_ms": 3000, "status": "OK"}).json()["trace_info"]
+    assert (ended["status"], ended["execution_time_ms"]) == ("OK", 2000)
+    assert call("GET", address, f"{place}/info").json()["trace_info"] == ended
+    listed = call("GET", address, f"/api/2.0/mlflow/traces?experiment_ids={experiment}&filter=name%3D'old'")
+    assert listed.json()["traces"] == [ended]
+
+
 def exporter(address: str, experiment: str, compression: Compression) -> OTLPSpanExporter:
     headers = {
         "x-mlflow-experiment-id": experiment,
