@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -89,7 +90,8 @@ class Pair:
 @pytest.fixture
 def pair(binary, tmp_path):
     with postgres() as database:
-        pair = Pair(binary, tmp_path, database)
+        pair = Pair(binary, tmp_path, database.url)
+        pair.postgres = database
         # One token for both: that of either server is good at the other.
         os.environ["MLFLOW_TRACKING_TOKEN"] = pair.peers[0].token
         try:
@@ -243,6 +245,24 @@ def test_a_restart_of_the_leader_goes_on_at_once_and_an_orderly_end_hands_over(p
     assert f"follows {follower.address}" in doctor.stdout
     doctor = subprocess.run([follower.binary, "doctor"], cwd=follower.folder, capture_output=True, text=True, timeout=60)
     assert ", leads" in doctor.stdout
+
+
+def test_a_database_that_restarts_or_crashes_under_load_is_waited_for(pair: Pair):
+    leader = until(pair.leader)
+    apply(leader, pair.folder)
+    starter = Starter(pair)
+    starter.start()
+    addresses = [peer.address for peer in pair.peers]
+    with Crowd(addresses, seed=6) as crowd:
+        for how in (signal.SIGINT, signal.SIGQUIT):
+            crowd.further(60)
+            pair.postgres.end(how)
+            pair.postgres.start()
+            crowd.further(60)
+    check_runs(pair, starter)
+    for address in addresses:
+        crowd.check(address)
+    check_ledger(pair, pair.database)
 
 
 def test_content_of_another_folder_is_refused(pair: Pair):

@@ -252,8 +252,8 @@ def main() -> None:
     else:
         from postgres import postgres
 
-        with postgres() as url:
-            kill_again_and_again(binary, given.folder, given.kills, given.seed, url)
+        with postgres() as server:
+            kill_again_and_again(binary, given.folder, given.kills, given.seed, server.url)
 
 
 if __name__ == "__main__":
