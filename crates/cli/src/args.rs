@@ -616,35 +616,6 @@ pub(crate) enum RoleArg {
     Admin,
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct ExportArgs {
-    /// Ids mapped to names, times and lost attempts left out: two histories can be compared
-    #[arg(long, required = true)]
-    pub(crate) canonical: bool,
-    /// The database, where no server runs and it is not the data folder's file
-    #[arg(long, env = "WINDLASS_DATABASE", value_name = "URL", hide_env_values = true)]
-    pub(crate) database: Option<String>,
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    #[test]
-    fn the_tree_of_verbs_is_sound() {
-        super::Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn every_verb_has_an_example() {
-        fn check(command: &clap::Command) {
-            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-            assert!(help.contains("Example"), "{} has no example", command.get_name());
-            command.get_subcommands().filter(|verb| !verb.is_hide_set()).for_each(check);
-        }
-        check(&super::Cli::command());
-    }
-}
 #[derive(Debug, Subcommand)]
 pub(crate) enum ImportCommand {
     /// Bring over what an MLflow server or its database has; begun again, it goes on where it was
@@ -691,3 +662,32 @@ pub(crate) enum OnConflictArg {
     Fail,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// Ids mapped to names, times and lost attempts left out: two histories can be compared
+    #[arg(long, required = true)]
+    pub(crate) canonical: bool,
+    /// The database, where no server runs and it is not the data folder's file
+    #[arg(long, env = "WINDLASS_DATABASE", value_name = "URL", hide_env_values = true)]
+    pub(crate) database: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_tree_of_verbs_is_sound() {
+        super::Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_verb_has_an_example() {
+        fn check(command: &clap::Command) {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("Example"), "{} has no example", command.get_name());
+            command.get_subcommands().filter(|verb| !verb.is_hide_set()).for_each(check);
+        }
+        check(&super::Cli::command());
+    }
+}

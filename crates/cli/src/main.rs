@@ -100,8 +100,8 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
             Command::Labels(args) => commands::labels::run(&global, args).await,
             Command::Gc(args) => commands::gc::run(&global, args).await,
             Command::Token(command) => commands::token::run(&global, command).await,
-            Command::Export(args) => commands::export::run(&global, args).await,
             Command::Import(command) => commands::import::run(&global, command).await,
+            Command::Export(args) => commands::export::run(&global, args).await,
             Command::Doctor => commands::doctor::run(&global).await,
             Command::Validate(_)
             | Command::Init(_)

@@ -52,10 +52,10 @@ pub(crate) async fn run(global: &Global, args: RunArgs) -> Result<ExitCode, Fail
 /// Returns the server to track with, and the token for it; where none runs, one is started here for as long.
 pub(super) async fn reach(global: &Global) -> Result<(Client, String, Option<Serving>), Failure> {
     let running = global.server.is_some() || DataFolder::open(&global.data_dir).is_ok_and(|folder| folder.is_locked());
-    let (client, token, serving) = if running {
+    if running {
         let client = connect(global)?;
         let token = global.token.clone().or_else(|| DataFolder::open(&global.data_dir).ok()?.token());
-        (client, token.unwrap_or_default(), None)
+        Ok((client, token.unwrap_or_default(), None))
     } else {
         let folder = DataFolder::create(&global.data_dir)?;
         let settings = ServeSettings {
@@ -75,14 +75,12 @@ pub(super) async fn reach(global: &Global) -> Result<(Client, String, Option<Ser
         let token = folder.token().unwrap_or_default();
         Ok((client(global, serving.client.base(), &token)?, token, Some(serving)))
     }
-    let ended = result.map_err(|error| Failure::user(windlass_control::chain(&error)))?;
-    Ok(ExitCode::from(ended.code()))
 }
 
 /// The tracking door of a server.
-    made: Mutex<Option<TrackedRun>>,
 pub(super) struct Door {
     client: Client,
+    made: Mutex<Option<TrackedRun>>,
 }
 
 #[async_trait]
@@ -129,6 +127,8 @@ impl Tracking for Door {
         Ok(())
     }
 }
+
+impl Door {
     pub(super) fn new(client: Client) -> Self {
         Self { client, made: Mutex::new(None) }
     }
@@ -138,8 +138,6 @@ impl Tracking for Door {
         self.made.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-
-impl Door {
     /// Returns the id of an experiment, which is made where it is missing.
     async fn experiment(&self, name: &str) -> Result<String, TrackingError> {
         let path = format!("/api/2.0/mlflow/experiments/get-by-name?experiment_name={}", windlass_api::encode(name));
