@@ -170,3 +170,36 @@ def test_a_run_of_a_command_goes_to_the_project_that_is_named(team):
         answer = requests.post(f"{search}/runs/search", json=body, headers=header, timeout=60)
         found[project] = len(answer.json().get("runs", []))
     assert found == {"blue": 1, "red": 0}
+
+
+def test_a_log_that_is_followed_ends_with_its_token(team):
+    place = team.place
+    pipeline = """
+apiVersion: windlass.dev/v1alpha1
+kind: Pipeline
+metadata: {name: talks, project: red}
+spec:
+  steps:
+    - {name: a, command: [sh, -c, "echo begun; sleep 600"]}
+"""
+    (place.folder / "talks.yaml").write_text(pipeline)
+    for words in (("apply", "-f", "talks.yaml"), ("start", "talks", "--project", "red")):
+        ended = place.run(*words)
+        assert ended.returncode == 0, ended.stderr
+    secret = team.token("follower", "--role", "viewer", "--project", "red")
+    follower = subprocess.Popen(
+        [place.binary, "logs", "-f", "talks-1/a"],
+        cwd=place.folder,
+        env={**place.environment(), "WINDLASS_TOKEN": secret},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert "begun" in follower.stdout.readline()
+        assert place.run("token", "revoke", "follower").returncode == 0
+        _, complaint = follower.communicate(timeout=60)
+        assert follower.returncode == 1 and "a token is needed" in complaint
+    finally:
+        follower.kill()
+        place.run("cancel", "talks-1", "--project", "red")
