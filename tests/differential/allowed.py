@@ -4,7 +4,7 @@ from differential.pair import Answer, Call
 
 
 def _their_failure(call: Call, theirs: Answer, ours: Answer) -> bool:
-    return theirs.status == 500 and theirs.is_page and ours.status < 500
+    return theirs.status == 500 and (theirs.is_page or "INTERNAL_ERROR" in str(theirs.body)) and ours.status < 500
 
 
 def _no_page(call: Call, theirs: Answer, ours: Answer) -> bool:
@@ -51,6 +51,19 @@ def _without(value, key: str):
     return [_without(inner, key) for inner in value] if isinstance(value, list) else value
 
 
+def _working_folder(call: Call, theirs: Answer, ours: Answer) -> bool:
+    def tail(answer: Answer) -> str | None:
+        _, found, rest = str(answer.body).partition("'. To use a local path as a model version source")
+        return rest if found else None
+
+    return tail(theirs) is not None and tail(theirs) == tail(ours)
+
+
+def _no_description(call: Call, theirs: Answer, ours: Answer) -> bool:
+    ours_none = isinstance(ours.body, dict) and ours.body.get("model_version", {}).get("description") == ""
+    return ours_none and theirs.body == _without(_without(ours.body, "description"), "model_id")
+
+
 def _nul(call: Call, theirs: Answer, ours: Answer) -> bool:
     return ours.status == 400 and isinstance(ours.body, dict) and "NUL character" in ours.body["message"]
 
@@ -76,6 +89,8 @@ _REASONS = [
     ("MLflow's route for downloads has an error body of its own", _fast_route),
     ("the hint names a setting of MLflow's", _hint),
     ("we know which logged model a version was made from; MLflow's database forgets it", _model_id),
+    ("a relative source is shown as it came, not as seen from a server's own folder", _working_folder),
+    ("an empty description is none", _no_description),
     ("PostgreSQL holds no NUL, so none is taken", _nul),
     ("what nests deeply is not read", _deep),
     ("MLflow's columns have a limit that SQLite does not hold to", _unbounded),

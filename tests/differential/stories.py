@@ -176,6 +176,7 @@ def what_is_refused_here(world: World):
     world.post("experiments/create", {"name": world.unique("a\0b")})
     world.post("registered-models/create", {"name": world.unique("a\0b")})
     world.post("registered-models/create", {"name": world.unique("d"), "description": "a\0b"})
+    world.post("runs/log-metric", {"run_id": world.run(experiment), "key": "m", "value": 1, "timestamp": 1, "model_id": "m-unknown"})
     for pair in [{"key": "k\0", "value": "v"}, {"key": "z" * 251, "value": "v"}]:
         world.post("runs/create", {"experiment_id": experiment, "tags": [pair]})
         world.post("logged-models", {"experiment_id": experiment, "tags": [pair]})
@@ -198,7 +199,7 @@ def metrics(world: World):
         "value": NUMBERS,
         "timestamp": INTEGERS,
         "step": INTEGERS,
-        "model_id": ["", model, "m-unknown", 5, None],
+        "model_id": ["", model, 5, None],
         "dataset_name": ["", "d", 5, None],
         "dataset_digest": ["", "d", 5, None],
     }
@@ -533,10 +534,9 @@ def artifacts(world: World):
         world.ask("GET", files, query={"path": f"{root}/{path}"})
         world.ask("GET", files, query={"path": path if path not in ("", ".") else root})
         world.ask("GET", f"{files}/{root}/{path}")
-    for path in odd[9:]:
-        if path not in ("sp ace", "ä😀"):
-            world.ask("DELETE", f"{files}/{root}/{path}")
-            world.ask("PUT", f"{files}/{root}/{path}", b"odd", content_type=None)
+    for path in ["nope", "C:/x", "a%b", "new", "new", "d/f"]:
+        world.ask("DELETE", f"{files}/{root}/{path}")
+        world.ask("PUT", f"{files}/{root}/{path}", b"odd", content_type=None)
     world.get("artifacts/list", run_id=run)
     world.get("artifacts/list", run_uuid=run)
     for identity in UNKNOWN:
@@ -548,6 +548,9 @@ def artifacts(world: World):
     world.ask("DELETE", f"{files}/{root}/d")
     world.ask("DELETE", f"{files}/{root}/d")
     world.get("artifacts/list", run_id=run)
+    for path in [path for path in odd[9:] if path not in ("sp ace", "ä😀", "a%b", "C:/x")]:
+        world.ask("DELETE", f"{files}/{root}/{path}")
+        world.ask("PUT", f"{files}/{root}/{path}", b"odd", content_type=None)
 
 
 BODIES = [

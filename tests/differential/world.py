@@ -39,7 +39,12 @@ def _apart(theirs: object, ours: object, where: str = "body"):
         for place, (one, other) in enumerate(zip(theirs, ours, strict=True)):
             yield from _apart(one, other, f"{where}[{place}]")
     elif isinstance(theirs, list) and isinstance(ours, list):
-        yield where, [item for item in theirs if item not in ours], [item for item in ours if item not in theirs]
+        missed, added = list(theirs), list(ours)
+        for item in theirs:
+            if item in added:
+                missed.remove(item)
+                added.remove(item)
+        yield where, missed, added
     elif theirs != ours:
         yield where, theirs, ours
 

@@ -54,6 +54,7 @@ pub(super) fn folder(path: Option<&str>) -> Result<String> {
 fn is_plain(path: &str) -> bool {
     let drive = path.as_bytes().get(1) == Some(&b':') && path.as_bytes()[0].is_ascii_alphabetic();
     !drive
+        && !path.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("file:"))
         && !path.chars().any(|character| matches!(character, '\\' | '#') || character.is_control())
         && !path.split('/').any(|part| matches!(part, "" | "." | ".."))
 }
@@ -114,6 +115,7 @@ mod tests {
             "a%0ab",
             "%2fetc",
             "a#b",
+            "file:x",
         ] {
             let refused = from_url(bad).is_err();
             // A part that merely contains dots is a name like any other.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::io::ReaderStream;
 use windlass_kinds::{LoggedModelId, RunId, record::Artifact};
 use windlass_plan::access::Operation;
+use windlass_store::{Refusal, RefusalSubject as Subject, StoreError};
 
 use super::{
     artifact_path::{self, Owner, owner},
@@ -134,6 +135,15 @@ async fn send(door: &Door, path: String) -> Result<Response> {
     Ok((headers, Body::from_stream(ReaderStream::with_capacity(reader, 64 * 1024))).into_response())
 }
 
+/// Sends the bytes of the artifact at `path` below the folder `root`; `asked` is the path as the client wrote it.
+async fn send_below(door: &Door, root: &str, path: &str, asked: &str) -> Result<Response> {
+    // What ends in a slash, or is nothing, can only be a folder.
+    if path != asked || path.is_empty() {
+        return Err(Error::invalid(format!("Artifact path refers to a directory, not a file: '{root}/{asked}'")));
+    }
+    send(door, format!("{root}/{path}")).await
+}
+
 /// Returns a header that names the file in ASCII; other characters become `_`.
 fn disposition(name: &str) -> String {
     let plain =
@@ -183,7 +193,13 @@ pub(super) async fn remove(door: Door, OriginalUri(uri): OriginalUri) -> Result<
             if let Some(run) = run {
                 tx.run_open(project, run).await?;
             }
-            tx.artifact_remove(project, path, actor, *now).await
+            match tx.artifact_remove(project, path, actor, *now).await {
+                // What is not there is gone already.
+                Err(StoreError::Refused(refusal)) if matches!(*refusal, Refusal::Missing(Subject::Artifact(_))) => {
+                    Ok(())
+                }
+                answer => answer,
+            }
         })
     })
     .await?;
@@ -318,14 +334,16 @@ pub(super) async fn list_of_model(
 
 pub(super) async fn of_run(door: Door, query: Query) -> Result<Response> {
     door.may(Operation::ReadContent)?;
-    let path = artifact_path::checked(query.text("path")?)?;
+    let asked = query.get("path").unwrap_or_default();
+    let path = artifact_path::folder(Some(asked))?;
     let run = door.run(&RunId::new(query.run()?)).await?;
-    send(&door, format!("{}/{path}", run_root(&run.experiment, &run.id))).await
+    send_below(&door, &run_root(&run.experiment, &run.id), &path, asked).await
 }
 
 pub(super) async fn of_version(door: Door, query: Query) -> Result<Response> {
     door.may(Operation::ReadContent)?;
-    let path = artifact_path::checked(query.text("path")?)?;
+    let asked = query.get("path").unwrap_or_default();
+    let path = artifact_path::folder(Some(asked))?;
     let name = query.text("name")?;
     let version = model_source::number(name, query.text("version")?)?;
     let found = door
@@ -334,7 +352,7 @@ pub(super) async fn of_version(door: Door, query: Query) -> Result<Response> {
         })
         .await?;
     match model_source::root(&door, &found.source).await? {
-        Some(root) => send(&door, format!("{root}/{path}")).await,
+        Some(root) => send_below(&door, &root, &path, asked).await,
         None => Err(Error::not_found(format!("No such artifact: '{path}'"))),
     }
 }

@@ -82,7 +82,7 @@ pub(super) async fn read(door: Door, Asked(asked): Asked<History>) -> Result<Jso
     points.truncate(size as usize);
     let token = || STANDARD.encode(format!("{{\"offset\": {}}}", offset + u64::from(size)));
     Ok(Json(Points {
-        metrics: points.into_iter().map(|point| show::metric(point, None)).collect(),
+        metrics: points.into_iter().map(|point| show::run_metric(point, None)).collect(),
         next_page_token: is_more.then(token),
     }))
 }
@@ -161,6 +161,6 @@ pub(super) async fn sampled(door: Door, Asked(asked): Asked<Sample>) -> Result<J
             })
         })
         .await?;
-    let metrics = found.into_iter().map(|(run, point)| show::metric(point, Some(run))).collect();
+    let metrics = found.into_iter().map(|(run, point)| show::run_metric(point, Some(run))).collect();
     Ok(Json(Points { metrics, next_page_token: None }))
 }

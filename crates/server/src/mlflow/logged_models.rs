@@ -72,7 +72,7 @@ pub(super) async fn create(door: Door, Asked(asked): Asked<Create>) -> Result<Js
     {
         door.may_write(run).await?;
     }
-    let (params, tags) = (given(params)?, given(tags)?);
+    let (params, tags) = (given_params(params)?, given(tags)?);
     check::nul("model_type", &model_type)?;
     let now = door.now().millis();
     let model = LoggedModel {
@@ -91,6 +91,16 @@ pub(super) async fn create(door: Door, Asked(asked): Asked<Create>) -> Result<Js
     };
     door.write(model.clone(), |tx, a| Box::pin(async move { tx.logged_model_create(&a).await })).await?;
     Ok(Json(One { model: show::logged_model(model, Vec::new()) }))
+}
+
+/// As [`given`], for params: none may be there twice.
+fn given_params(list: Vec<Pair>) -> Result<Vec<(String, String)>> {
+    let count = list.len();
+    let params = given(list)?;
+    if params.len() == count {
+        return Ok(params);
+    }
+    Err(Error::invalid("A param of a logged model is given twice; each may be there once"))
 }
 
 /// Returns pairs as they are kept: sorted by key, of which each is there once, with the value that was given last.
@@ -196,7 +206,7 @@ impl Message for Params {
 }
 
 pub(super) async fn params(door: Door, Path(id): Path<String>, Asked(asked): Asked<Params>) -> Result<Json<Empty>> {
-    change(&door, id, LoggedModelChange::Params(given(asked.params)?)).await?;
+    change(&door, id, LoggedModelChange::Params(given_params(asked.params)?)).await?;
     Ok(Json(Empty {}))
 }
 

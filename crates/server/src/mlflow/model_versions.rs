@@ -16,7 +16,7 @@ use super::{
     door::Door,
     error::{Error, Result},
     model_source::{self, Origin, Packed, number},
-    request::{Asked, Check, Kind, Message, PAIR, Pair, Shape, pairs},
+    request::{Asked, Check, Kind, Message, PAIR, Pair, Shape, pairs, quoted},
     show::{self, Empty, VersionOut},
 };
 
@@ -141,7 +141,7 @@ pub(super) async fn create(door: Door, Asked(asked): Asked<Create>) -> Result<Js
     Ok(Json(One { model_version: show::version(version, &model) }))
 }
 
-#[derive(Serialize, Deserialize, PartialEq)]
+#[derive(Deserialize, PartialEq)]
 struct Made {
     name: String,
     version: serde_json::Value,
@@ -155,7 +155,9 @@ fn with_version(tags: &[(String, String)], version: &ModelVersion) -> String {
     if !made.contains(&new) {
         made.push(new);
     }
-    serde_json::to_string(&made).expect("names and numbers are JSON")
+    // In Python's manner, with spaces.
+    let shown = |made: &Made| format!("{{\"name\": {}, \"version\": {}}}", quoted(&made.name), made.version);
+    format!("[{}]", made.iter().map(shown).collect::<Vec<_>>().join(", "))
 }
 
 async fn found(door: &Door, name: &str, version: u32) -> Result<(ModelVersion, RegisteredModel)> {

@@ -77,7 +77,12 @@ pub(super) struct Metric {
     run_id: Option<RunId>,
 }
 
-pub(super) fn metric(point: MetricPoint, run: Option<RunId>) -> Metric {
+/// Shows a point of a run. What it says of a logged model is shown with that model only.
+pub(super) fn run_metric(point: MetricPoint, run: Option<RunId>) -> Metric {
+    metric(MetricPoint { model_id: None, dataset_name: None, dataset_digest: None, ..point }, run)
+}
+
+fn metric(point: MetricPoint, run: Option<RunId>) -> Metric {
     let MetricPoint { key, value, timestamp_ms, step, model_id, dataset_name, dataset_digest } = point;
     Metric { key, value, timestamp: timestamp_ms, step, dataset_name, dataset_digest, model_id, run_id: run }
 }
@@ -216,7 +221,7 @@ pub(super) fn run(run: &windlass_kinds::record::Run, data: RunData) -> Run {
     Run {
         info: run_info(run),
         data: Data {
-            metrics: metrics.into_iter().map(|point| metric(point, None)).collect(),
+            metrics: metrics.into_iter().map(|point| run_metric(point, None)).collect(),
             params: tags(params),
             tags: tags(pairs),
         },

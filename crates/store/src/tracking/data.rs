@@ -132,8 +132,10 @@ impl Tx {
     ) -> Result<(), StoreError> {
         for (context, dataset) in datasets {
             self.execute(
-                "INSERT INTO run_dataset (run, name, digest, context, body) VALUES ($1, $2, $3, $4, $5)
-                 ON CONFLICT (run, name, digest, context) DO UPDATE SET body = excluded.body",
+                // What was said of a dataset first stays.
+                "INSERT INTO run_dataset (run, name, digest, context, body)
+                 SELECT id, $2, $3, $4, $5 FROM tracking_run WHERE id = $1
+                 AND NOT EXISTS (SELECT 1 FROM run_dataset WHERE run = $1 AND name = $2 AND digest = $3)",
                 args![run.as_str(), &dataset.name, &dataset.digest, context, json(dataset)],
             )
             .await?;
@@ -163,8 +165,9 @@ impl Tx {
         step: i64,
     ) -> Result<(), StoreError> {
         self.execute(
-            "INSERT INTO run_model (run, role, model, step) VALUES ($1, $2, $3, $4)
-             ON CONFLICT (run, role, model, step) DO NOTHING",
+            // A run uses or makes a model once; what was said of it first stays.
+            "INSERT INTO run_model (run, role, model, step) SELECT id, $2, $3, $4 FROM tracking_run WHERE id = $1
+             AND NOT EXISTS (SELECT 1 FROM run_model WHERE run = $1 AND role = $2 AND model = $3)",
             args![run.as_str(), role, model.as_str(), step],
         )
         .await?;
@@ -183,6 +186,7 @@ impl Tx {
             let places: HashMap<&str, usize> =
                 chunk.iter().enumerate().map(|(place, run)| (run.as_str(), place)).collect();
             let mut data = vec![RunData::default(); chunk.len()];
+            // In the order of their keys in the tables, so that nothing has to be sorted.
             let select = async |tx: &mut Tx, columns: &str, table: &str, order: &str| {
                 let mut query =
                     Query::new(tx.is_postgres(), &format!("SELECT run, {columns} FROM {table} WHERE run IN "));
@@ -194,16 +198,16 @@ impl Tx {
                 places.get(run.as_str()).copied().ok_or_else(|| StoreError::corrupt("a run nobody asked for"))
             };
             let points = "key, step, at_ms, value, nan, model, dataset_name, dataset_digest";
-            for row in select(self, points, "metric_latest", "key").await? {
+            for row in select(self, points, "metric_latest", "run, key").await? {
                 data[place(row.text(0)?)?].metrics.push(point_of(&row, 1)?);
             }
-            for row in select(self, "key, value", "run_param", "key").await? {
+            for row in select(self, "key, value", "run_param", "run, key").await? {
                 data[place(row.text(0)?)?].params.push((row.text(1)?, row.text(2)?));
             }
-            for row in select(self, "key, value", "run_tag", "key").await? {
+            for row in select(self, "key, value", "run_tag", "run, key").await? {
                 data[place(row.text(0)?)?].tags.push((row.text(1)?, row.text(2)?));
             }
-            for row in select(self, "body", "run_dataset", "name, digest, context").await? {
+            for row in select(self, "body", "run_dataset", "run, name, digest, context").await? {
                 data[place(row.text(0)?)?].dataset_inputs.push(row.json(1)?);
             }
             for row in select(self, "role, model, step", "run_model", "step, model").await? {

@@ -106,7 +106,8 @@ impl Tx {
         now_ms: i64,
     ) -> Result<LoggedModel, StoreError> {
         let missing = || Refusal::Missing(Subject::LoggedModel(id.clone()));
-        if self.logged_model_get(project, id).await?.is_none() {
+        // A deleted one may still be changed: what is on its way to it need not fail.
+        if self.logged_model_get_any(project, id).await?.is_none() {
             return Err(missing().into());
         }
         match change {
@@ -128,7 +129,7 @@ impl Tx {
                 }
             }
         }
-        self.logged_model_get(project, id).await?.ok_or_else(|| missing().into())
+        self.logged_model_get_any(project, id).await?.ok_or_else(|| missing().into())
     }
 
     /// Deletes a logged model softly.
@@ -146,7 +147,10 @@ impl Tx {
             )
             .await?;
         if gone == 0 {
-            return Err(Refusal::Missing(Subject::LoggedModel(id.clone())).into());
+            return match self.logged_model_get_any(project, id).await? {
+                Some(_) => Ok(()),
+                None => Err(Refusal::Missing(Subject::LoggedModel(id.clone())).into()),
+            };
         }
         let subject = format!("logged model {id}");
         self.ledger_append(project, actor, LedgerKind::Deletion, &subject, &("deleted", id), now).await

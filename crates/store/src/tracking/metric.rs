@@ -82,9 +82,7 @@ impl Statements {
     fn new(rows: usize) -> Self {
         let values = values(rows);
         Self {
-            points: format!(
-                "INSERT INTO metric_point ({COLUMNS}) VALUES {values} {AGAIN}"
-            ),
+            points: format!("INSERT INTO metric_point ({COLUMNS}) VALUES {values} {AGAIN}"),
             latest: format!("INSERT INTO metric_latest ({COLUMNS}) VALUES {values} {LATER}"),
         }
     }
