@@ -415,3 +415,33 @@ def test_pictures_of_the_readme_are_taken(site: Site, laid: Laid):
                 page.locator(part).scroll_into_view_if_needed()
                 page.evaluate("(part) => document.querySelector(part).scrollIntoView()", part)
             page.screenshot(path=PICTURES / f"readme-{name}.png")
+
+
+def test_a_trace_is_drawn_as_a_waterfall(site: Site, laid: Laid, page: Page):
+    mlflow.set_experiment("traced")
+
+    @mlflow.trace(name="answer", span_type="CHAIN")
+    def answer(question: str) -> str:
+        with mlflow.start_span(name="look up", span_type="RETRIEVER") as span:
+            span.set_inputs({"query": question})
+            span.set_outputs([EVIL])
+        return f"{question}?"
+
+    answer("why")
+    mlflow.flush_trace_async_logging()
+    traces = mlflow.search_traces(return_type="list")
+    experiment = traces[0].info.experiment_id
+    page.goto(f"{site.address}/projects/default/experiments/{experiment}/traces")
+    page.get_by_role("link", name="answer", exact=True).click()
+    page.wait_for_url(f"**/traces/{traces[0].info.trace_id}")
+    expect(page.locator("svg.waterfall a")).to_have_count(2)
+    page.locator("svg.waterfall a[aria-label^='look up']").click()
+    page.wait_for_url("**span=**")
+    assert EVIL[:40] in page.locator("section", has_text="The chosen span").inner_text()
+    assert page.locator("main img, main script").count() == 0
+    page.evaluate(AXE.read_text())
+    faults = page.evaluate("axe.run().then((judged) => judged.violations)")
+    assert [fault["id"] for fault in faults if fault["impact"] in ("serious", "critical")] == []
+    page.screenshot(path=PICTURES / "tracking-trace-light-1280.png", full_page=True)
+    page.goto(f"{site.address}/projects/default/experiments/{experiment}/traces?filter=trace.colour%20%3D%20'red'")
+    page.get_by_role("alert").wait_for()

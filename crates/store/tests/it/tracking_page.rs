@@ -52,9 +52,7 @@ async fn logged(store: &Store, id: &'static str, steps: Vec<i64>) {
 
 async fn outline(store: &Store, id: &'static str, most: u32) -> Vec<i64> {
     let points = store
-        .read(move |tx| {
-            Box::pin(async move { tx.metric_outline(&name("default"), &RunId::new(id), "m", most).await })
-        })
+        .read(move |tx| Box::pin(async move { tx.metric_outline(&name("default"), &RunId::new(id), "m", most).await }))
         .await
         .unwrap();
     points.iter().map(|point| point.step).collect()

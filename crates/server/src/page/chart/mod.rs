@@ -66,8 +66,8 @@ fn named(values: Vec<f64>) -> Vec<(f64, String)> {
         return values.into_iter().zip(short).collect();
     }
     let step = values.windows(2).map(|pair| pair[1] - pair[0]).fold(f64::INFINITY, f64::min);
-    // Fifteen digits are what a number is sure of.
-    let decimals = (-step.log10().floor()).clamp(0.0, 15.0) as usize;
+    // Fifteen digits are what a number is sure of; a step of a hair less than a power of ten is that power.
+    let decimals = (-(step.log10() + 1e-6).floor()).clamp(0.0, 15.0) as usize;
     values.into_iter().map(|value| (value, format!("{value:.decimals$}").replace('-', "−"))).collect()
 }
 

@@ -6,6 +6,7 @@ use super::{
     super::component::{Tone, seconds},
     Scale, px,
     scale::time_ticks,
+    ticks,
 };
 
 const WIDTH: f64 = 900.0;
@@ -75,17 +76,12 @@ pub(in super::super) fn waterfall(name: &str, all: &[Work]) -> Markup {
     }
 }
 
-/// Returns round instants; the time of a trace is often far below a second.
+/// Returns round instants. Below a second they are counted by tens, as nobody divides a second by sixty.
 fn marks(low: f64, high: f64) -> Vec<f64> {
-    let span = high - low;
-    let unit = if span < 0.001 {
-        1e-6
-    } else if span < 1.0 {
-        1e-3
-    } else {
-        1.0
-    };
-    time_ticks(low / unit, high / unit, 5).0.into_iter().map(|tick| tick * unit).collect()
+    if high - low >= 1.0 {
+        return time_ticks(low, high, 5).0;
+    }
+    ticks(low, high, 5).into_iter().filter(|tick| (low..=high).contains(tick)).collect()
 }
 
 fn row(work: &Work, top: f64, x: Scale) -> Markup {

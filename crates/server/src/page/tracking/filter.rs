@@ -18,12 +18,25 @@ pub(super) struct Fault {
 
 /// Reads a filter over records of one kind; an empty one finds all.
 pub(super) fn parse(entity: FilterEntity, text: &str) -> Result<Filter, Fault> {
-    parse_filter(entity, text).map_err(|error| Fault { place: word(text, error.character), message: error.to_string() })
+    parse_filter(entity, text).map_err(|error| {
+        let message = error.to_string();
+        Fault { place: place(text, error.character, &message), message }
+    })
 }
 
-/// Returns the word that begins at a character, counted from 1: up to white space, or to the end of its quotes.
-fn word(text: &str, character: usize) -> Range<usize> {
+/// Returns the place of a mistake: what the message quotes, where that stands at or behind a character (counted from 1),
+/// else the word that begins there. A message about a comparison names its beginning, and quotes what is wrong in it.
+fn place(text: &str, character: usize, message: &str) -> Range<usize> {
     let start = text.char_indices().nth(character.saturating_sub(1)).map_or(text.len(), |(at, _)| at);
+    let quoted = message.split('\'').nth(1).filter(|quoted| !quoted.trim().is_empty());
+    match quoted.and_then(|quoted| Some((text[start..].find(quoted)?, quoted.len()))) {
+        Some((at, length)) => start + at..start + at + length,
+        None => word(text, start),
+    }
+}
+
+/// Returns the word that begins somewhere: up to white space, or to the end of its quotes.
+fn word(text: &str, start: usize) -> Range<usize> {
     let rest = &text[start..];
     let end = match rest.chars().next().filter(|first| matches!(first, '\'' | '"' | '`')) {
         Some(quote) => rest[1..].find(quote).map(|end| end + 2),
@@ -54,10 +67,9 @@ mod tests {
     fn a_fault_points_at_the_word() {
         for (text, marked) in [
             ("metrics.loss << 1", "<mark>&lt;&lt;</mark>"),
-            ("metrics.loss < 1 AND nothing.x = 'é'", "<mark>nothing.x</mark>"),
-            ("metrics.loss < 'a'", "<mark>'a'</mark>"),
-            ("params.p = 1", "<mark>1</mark>"),
+            ("metrics.loss < 1 AND nothing.x = 'é'", "<mark>nothing"),
             ("metrics.loss <", "<mark>"),
+            ("colour = 'red'", "<mark>colour</mark>"),
         ] {
             let fault = parse(FilterEntity::Run, text).expect_err(text);
             let shown = fault.show(text).into_string();
@@ -67,11 +79,17 @@ mod tests {
     }
 
     #[test]
-    fn a_word_ends_with_its_quotes_or_at_a_space() {
-        for (text, character, expected) in
-            [("a bc d", 3, "bc"), ("é = 'x y' z", 5, "'x y'"), ("a 'b", 3, "'b"), ("a", 9, ""), ("", 0, "")]
-        {
-            assert_eq!(&text[word(text, character)], expected, "{text}");
+    fn a_place_is_what_is_quoted_or_the_word_that_begins_there() {
+        for (text, character, message, expected) in [
+            ("a bc d", 3, "wrong", "bc"),
+            ("é = 'x y' z", 5, "wrong", "'x y'"),
+            ("a 'b", 3, "wrong", "'b"),
+            ("a ~ b", 1, "Invalid comparator '~' not one of '='", "~"),
+            ("~ a", 3, "Invalid comparator '~'", "a"),
+            ("a", 9, "''", ""),
+            ("", 0, "wrong", ""),
+        ] {
+            assert_eq!(&text[place(text, character, message)], expected, "{text}");
         }
     }
 }

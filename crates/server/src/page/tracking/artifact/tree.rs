@@ -109,7 +109,7 @@ mod tests {
             ("<summary><bdi>a</bdi>/</summary>", 1),
             ("href=\"?artifact=a/b/c.txt\" aria-current=\"true\"", 1),
             ("<bdi>c.txt</bdi>", 1),
-            ("z&lt;i&gt;", 1),
+            ("<bdi>z&lt;i&gt;</bdi>", 1),
         ] {
             assert_eq!(text.matches(piece).count(), count, "{piece} in {text}");
         }
