@@ -35,6 +35,10 @@ def test_what_was_deleted_goes_unless_something_needs_it(place: Place):
         lost = client.create_experiment("lost")
         mlflow.set_experiment("lost")
         logged("in an experiment that goes")
+        with mlflow.start_span("asked") as span:
+            span.set_inputs({"question": "what goes?"})
+        mlflow.flush_trace_async_logging()
+        assert len(mlflow.search_traces(locations=[lost], return_type="list")) == 1
         for run in (gone, shared, source):
             client.delete_run(run)
         client.delete_experiment(lost)

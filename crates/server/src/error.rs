@@ -10,7 +10,7 @@ use axum::{
 use windlass_api::ErrorBody;
 use windlass_control::ControlError;
 use windlass_oci::BlobError;
-use windlass_store::StoreError;
+use windlass_store::{Refusal, StoreError};
 
 /// A refusal.
 #[derive(Debug)]
@@ -118,6 +118,17 @@ impl From<StoreError> for ApiError {
             StoreError::Invalid { .. } => Self::bad_request(text),
             StoreError::DiskFull => Self::new(StatusCode::INSUFFICIENT_STORAGE, "disk-full", text)
                 .hint("free some space; nothing acknowledged is lost, and the request may be repeated"),
+            StoreError::Refused(refusal) => match *refusal {
+                Refusal::Missing(subject) => Self::not_found(subject),
+                Refusal::Unsearchable(_) => Self::bad_request(text),
+                Refusal::Deleted(_)
+                | Refusal::Frozen(_)
+                | Refusal::NotDeleted(_)
+                | Refusal::Exists(_)
+                | Refusal::Sealed(_)
+                | Refusal::Provisional(..)
+                | Refusal::ParamChanged { .. } => Self::new(StatusCode::CONFLICT, "refused", text),
+            },
             StoreError::Busy => Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", text),
             StoreError::Damaged { .. } => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "damaged", text)
                 .hint("stop the server, and restore a backup or have `sqlite3 FILE .recover` save what it can"),

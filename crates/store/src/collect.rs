@@ -9,12 +9,13 @@ use std::collections::HashSet;
 
 use sqlx::AssertSqlSafe;
 use windlass_kinds::{
-    Digest, ExperimentId, LoggedModelId, Micros, Name, RunId,
+    Digest, ExperimentId, LoggedModelId, Micros, Name, RunId, TraceId,
     record::{Actor, LedgerKind},
 };
 
 use crate::{
     StoreError, Tx,
+    traces::TraceRange,
     tracking::experiment_number,
     tx::{Row, args},
 };
@@ -173,7 +174,11 @@ impl Tx {
             ),
             Deleted::Experiment(id) => {
                 let number = experiment_number(id)?;
+                // Their files lie below the experiment's folder, which is gone.
+                let folder = |experiment: &ExperimentId, trace: &TraceId| format!("{experiment}/traces/{trace}");
+                self.traces_delete(project, id, &TraceRange::default(), folder, actor, now).await?;
                 for sql in [
+                    "DELETE FROM evaluation_dataset_experiment WHERE project = $1 AND experiment = $2",
                     "DELETE FROM experiment_tag WHERE project = $1 AND experiment = $2",
                     "DELETE FROM experiment WHERE project = $1 AND id = $2",
                 ] {
