@@ -38,6 +38,8 @@ pub struct Sequencer {
     key: Arc<LedgerKey>,
     // `None` after a failure: the next call finds out anew what is on disk.
     edge: Option<Edge>,
+    /// The checkpoint as this sequencer wrote it last.
+    checkpoint: Option<Vec<u8>>,
 }
 
 impl Sequencer {
@@ -46,7 +48,7 @@ impl Sequencer {
         let (folder, secret) = (data.join("ledger"), data.join("keys").join("ledger"));
         let ledger = folder.clone();
         let key = blocking(move || LedgerKey::open(&secret, &ledger)).await?;
-        Ok(Self { store, folder, key: Arc::new(key), edge: None })
+        Ok(Self { store, folder, key: Arc::new(key), edge: None, checkpoint: None })
     }
 
     /// Publishes every row that was written before the call. Cheap where there is none: one query.
@@ -68,6 +70,10 @@ impl Sequencer {
                 .read(move |tx| Box::pin(async move { Ok((entries_from(tx, known).await?, unsequenced(tx).await?)) }))
                 .await?;
             if entries.is_empty() && !unsequenced {
+                if fence.is_some() && self.was_overwritten().await? {
+                    edge = self.take_up().await?;
+                    continue;
+                }
                 let sequenced = Sequenced { added: edge.size() - before, size: edge.size() };
                 self.edge = Some(edge);
                 return Ok(sequenced);
@@ -84,23 +90,39 @@ impl Sequencer {
         }
     }
 
-    async fn publish(&self, mut edge: Edge, entries: Vec<String>) -> Result<Edge, LedgerError> {
+    /// Returns whether the checkpoint is no longer the one written last: a server that led before was frozen between asking
+    /// whether it still does and writing its own.
+    async fn was_overwritten(&mut self) -> Result<bool, LedgerError> {
+        let Some(own) = self.checkpoint.take() else { return Ok(false) };
+        let path = self.folder.join(CHECKPOINT);
+        let found = blocking(move || files::read(&path)).await?;
+        if found.as_ref() != Some(&own) {
+            return Ok(true);
+        }
+        self.checkpoint = found;
+        Ok(false)
+    }
+
+    async fn publish(&mut self, mut edge: Edge, entries: Vec<String>) -> Result<Edge, LedgerError> {
         let (folder, key) = (self.folder.clone(), self.key.clone());
-        blocking(move || {
+        let (edge, checkpoint) = blocking(move || {
             let mut pieces = Vec::new();
             for entry in &entries {
                 edge.append(entry.as_bytes(), &mut pieces);
             }
             pieces.extend(edge.open_pieces());
             write_all(&folder, &pieces)?;
-            files::write(&folder.join(CHECKPOINT), &key.sign(edge.size(), edge.root()), 0o644)?;
+            let checkpoint = key.sign(edge.size(), edge.root());
+            files::write(&folder.join(CHECKPOINT), &checkpoint, 0o644)?;
             for piece in pieces.iter().filter(|piece| piece.full) {
                 // Narrower versions of a full tile serve nobody (tlog-tiles, "Partial tiles").
                 let _ = std::fs::remove_dir_all(folder.join(format!("{}.p", piece.name)));
             }
-            Ok(edge)
+            Ok((edge, checkpoint))
         })
-        .await
+        .await?;
+        self.checkpoint = Some(checkpoint);
+        Ok(edge)
     }
 
     /// Finds out where publishing stopped. Tiles that are missing or damaged are written again from the rows, if the

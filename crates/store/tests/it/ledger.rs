@@ -177,6 +177,35 @@ store_tests! {
         assert_eq!(check(&store, Some(&checkpoint)).await.damage, []);
     }
 
+    async fn a_checkpoint_of_a_leader_that_woke_up_late_does_not_stay(store) {
+        let (term, path) = (std::time::Duration::from_secs(3600), store.folder().join("ledger/checkpoint"));
+        let lead = async |holder: &'static str| {
+            let taken = store.write(move |tx| Box::pin(tx.lease_take(holder, "here:1", term))).await.unwrap();
+            (taken, sequencer(&store).await)
+        };
+        let (before, mut old) = lead("one").await;
+        append(&store, 3).await;
+        old.sequence_under(before).await.unwrap();
+        let late = fs::read(&path).unwrap();
+        let ended = store.write(move |tx| Box::pin(tx.lease_release(before.unwrap()))).await;
+        ended.unwrap();
+        let (fence, mut new) = lead("other").await;
+        append(&store, 300).await;
+        assert_eq!(new.sequence_under(fence).await.unwrap().size, 303);
+        let published = fs::read(&path).unwrap();
+        append(&store, 1).await;
+        let refused = old.sequence_under(before).await;
+        assert!(matches!(refused, Err(LedgerError::Store(StoreError::Fenced))), "{refused:?}");
+        assert_eq!(fs::read(&path).unwrap(), published);
+
+        new.sequence_under(fence).await.unwrap();
+        let published = fs::read(&path).unwrap();
+        fs::write(&path, late).unwrap();
+        new.sequence_under(fence).await.unwrap();
+        assert_eq!(fs::read(&path).unwrap(), published);
+        assert_eq!(check(&store, None).await.damage, []);
+    }
+
     async fn open_tiles_that_were_lost_are_written_again(store) {
         let folder = published(&store).await;
         fs::remove_file(folder.join("tile/0/002.p/94")).unwrap();
