@@ -246,13 +246,15 @@ impl Tx {
         for (group, name) in groups.iter().zip(&names) {
             query.text(&format!("{group} AS {name}, "));
         }
-        let over = if groups.is_empty() { String::new() } else { format!("PARTITION BY {} ", groups.join(", ")) };
-        query.text(&format!(
-            "{value} AS v, ROW_NUMBER() OVER ({over}ORDER BY {value}) AS place,
-             COUNT(*) OVER ({}) AS many FROM trace t{} WHERE t.project = ",
-            over.trim_end(),
-            asked.what.join()
-        ));
+        query.text(&format!("{value} AS v"));
+        // Only a percentile needs the place of each value in its group.
+        if asked.aggregates.iter().any(|aggregate| matches!(aggregate, Aggregate::Percentile(_))) {
+            let over = if groups.is_empty() { String::new() } else { format!("PARTITION BY {}", groups.join(", ")) };
+            query.text(&format!(
+                ", ROW_NUMBER() OVER ({over} ORDER BY {value}) AS place, COUNT(*) OVER ({over}) AS many"
+            ));
+        }
+        query.text(&format!(" FROM trace t{} WHERE t.project = ", asked.what.join()));
         query.arg(project);
         query.text(" AND t.experiment IN ");
         query.list(experiments.iter().filter_map(|id| id.as_str().parse::<i64>().ok()));

@@ -151,6 +151,13 @@ async fn whole(store: &Store) {
     assert_eq!((found.state, found.assessments.len(), found.metadata.len()), (TraceState::Error, 1, 1));
     assert_eq!(found.tags, [pair("more", "m"), pair("tag", "a")]);
 
+    // Another project's trace of that id is another trace.
+    let elsewhere =
+        store.write(|tx| Box::pin(async move { tx.experiment_ensure(&name("other"), "e", MS).await })).await;
+    let other = Trace { project: name("other"), name: Some("theirs".to_owned()), ..trace("a", &elsewhere.unwrap()) };
+    put(store, other, vec![]).await.unwrap();
+    assert_eq!(get(store, "a").await.unwrap().name.as_deref(), Some("name of a"));
+
     assert_eq!(get(store, "nope").await, None);
     let refused = put(store, trace("b", &ExperimentId::new("77")), vec![]).await;
     assert!(
