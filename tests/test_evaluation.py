@@ -90,6 +90,9 @@ def test_logged_datasets_are_summed_up(client):
     with mlflow.start_run(experiment_id=experiment):
         data = mlflow.data.from_pandas(pandas.DataFrame({"x": [1, 2]}), name="frame")
         mlflow.log_input(data, context="training")
+    with mlflow.start_run(experiment_id=experiment):
+        mlflow.log_input(data, context="eval")
+    with mlflow.start_run(experiment_id=experiment):
         mlflow.log_input(data, context="eval")
     answer = mlflow.utils.rest_utils.http_request(
         mlflow.tracking._tracking_service.utils._get_store().get_host_creds(),
