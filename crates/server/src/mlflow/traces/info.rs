@@ -116,12 +116,11 @@ pub(super) fn notes(mut given: BTreeMap<String, String>) -> Result<Notes> {
     })
 }
 
+/// A name, and tags without it.
+type Named = (Option<String>, Vec<(String, String)>);
+
 /// Takes the name out of tags, and sets where the trace's files lie.
-pub(super) fn tags(
-    mut given: BTreeMap<String, String>,
-    experiment: &ExperimentId,
-    id: &TraceId,
-) -> Result<(Option<String>, Vec<(String, String)>)> {
+pub(super) fn tags(mut given: BTreeMap<String, String>, experiment: &ExperimentId, id: &TraceId) -> Result<Named> {
     let name = given.remove(labels::NAME);
     if let Some(name) = &name {
         labels::name(name)?;

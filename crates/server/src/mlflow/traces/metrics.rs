@@ -295,7 +295,7 @@ pub(in super::super) async fn measure(door: Door, Body(asked): Body<Asked>) -> R
     if every.is_some() && (from_ms.is_none() || to_ms.is_none()) {
         return Err(Error::invalid("start_time_ms and end_time_ms are required if time_interval_seconds is set"));
     }
-    if every.is_some_and(|every| every < 0 || every > i64::MAX / 1000) {
+    if every.is_some_and(|every| !(0..=i64::MAX / 1000).contains(&every)) {
         return Err(Error::invalid("time_interval_seconds must be a positive number of seconds"));
     }
     let most = asked.max_results.optional("max_results")?.unwrap_or(i64::from(MOST));

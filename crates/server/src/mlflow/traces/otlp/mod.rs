@@ -154,7 +154,7 @@ fn read(body: &[u8], is_json: bool, packing: Packing, cap: usize) -> Result<Vec<
     batch::by_trace(groups).ok_or(Rejected::Span)
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: impl header::AsHeaderName) -> Option<&'a str> {
+fn text(headers: &HeaderMap, name: impl header::AsHeaderName) -> Option<&str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
