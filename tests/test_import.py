@@ -464,3 +464,32 @@ def test_what_goes_on_at_the_source_comes_with_the_next_import(binary, tmp_path)
         assert client.get_experiment_by_name("going").tags["k"] == "v"
         with pytest.raises(MlflowException):
             client.get_run("0" * 32)
+
+
+GATED = """
+apiVersion: windlass.dev/v1alpha1
+kind: Model
+metadata: {name: gated}
+spec:
+  evaluation: {label: y, prediction: p, key: [id]}
+  gates: [{alias: champion, rules: [{floor: mae, max: 20}]}]
+"""
+
+
+def test_aliases_go_through_their_gates(binary, tmp_path):
+    place = Place(binary, tmp_path)
+    with reference(tmp_path / "moving") as address, place.server() as here:
+        there, client = MlflowClient(address, address), MlflowClient(here, here)
+        run = there.create_run("0").info
+        there.log_text(run.run_id, "x", "model/weights.txt")
+        there.create_registered_model("gated")
+        there.create_model_version("gated", f"{run.artifact_uri}/model", run.run_id)
+        check_whole(brought(place, "--from", address))
+        (tmp_path / "gated.yaml").write_text(GATED)
+        assert place.run("apply", "-f", "gated.yaml").returncode == 0
+        there.set_registered_model_alias("gated", "champion", "1")
+        there.set_registered_model_alias("gated", "open", "1")
+        report = brought(place, "--from", address)
+        (left,) = report["left_out"]
+        assert left["what"] == "alias `champion` of model `gated`, version 1" and "floor" in left["why"], left
+        assert client.get_registered_model("gated").aliases == {"open": "1"}
