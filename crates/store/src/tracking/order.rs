@@ -4,13 +4,18 @@
 //! neither repeat a record nor lose one. Records without a value come last, whichever way the rest goes, and NaN just
 //! before them.
 
-use windlass_kinds::filter::{Field, OnDataset, Order, Page, PlaceValue, Search, Start};
+use windlass_kinds::filter::{Comparison, Field, OnDataset, Operator, Order, Page, PlaceValue, Search, Start};
 
 use super::{
     Refusal,
     search::{Columns, Holds, Keyed, Query},
 };
 use crate::{StoreError, Tx, tx::Row};
+
+/// How many records are few enough to be looked at one by one.
+const FEW: i64 = 2000;
+/// How many metrics of a filter are asked how many records they find.
+const PROBES: usize = 3;
 
 /// One thing that is ordered by.
 struct Term {
@@ -222,15 +227,94 @@ impl Find<'_> {
         search: &'a Search,
         scope: impl FnOnce(&mut Query<'a>),
     ) -> Result<Page<Row>, StoreError> {
-        // Bound first, since the keys of the order are selected first.
-        let mut query = Query::new(tx.is_postgres(), "SELECT ");
-        let ordering = Ordering::new(&mut query, self.fields, &search.order)?;
-        query.text(&format!("{}{} FROM {}{} WHERE ", self.columns, ordering.columns(), self.table, ordering.joins()));
-        scope(&mut query);
-        query.conditions(self.fields, search)?;
-        ordering.page(&mut query, search)?;
+        let (query, ordering) = self.query(tx.is_postgres(), search, None, scope)?;
         let mut rows = query.rows(tx).await?;
         let next = ordering.cut(&mut rows, self.columns.split(',').count(), search.limit)?;
         Ok(Page { items: rows, next })
+    }
+
+    /// As [`Find::rows`]; where a metric that the filter asks for finds few records, these are looked at and no others.
+    pub(crate) async fn rows_by_metric<'a>(
+        &self,
+        tx: &mut Tx,
+        search: &'a Search,
+        scope: impl FnOnce(&mut Query<'a>),
+    ) -> Result<Page<Row>, StoreError> {
+        let first = self.rare(tx, search).await?;
+        let (query, ordering) = self.query(tx.is_postgres(), search, first, scope)?;
+        let mut rows = query.rows(tx).await?;
+        let next = ordering.cut(&mut rows, self.columns.split(',').count(), search.limit)?;
+        Ok(Page { items: rows, next })
+    }
+
+    /// Returns how the database would carry a search out, line by line.
+    pub(super) async fn plan<'a>(
+        &self,
+        tx: &mut Tx,
+        search: &'a Search,
+        scope: impl FnOnce(&mut Query<'a>),
+    ) -> Result<Vec<String>, StoreError> {
+        let first = self.rare(tx, search).await?;
+        let (query, _) = self.query(tx.is_postgres(), search, first, scope)?;
+        query.plan(tx).await
+    }
+
+    fn query<'a>(
+        &self,
+        postgres: bool,
+        search: &'a Search,
+        first: Option<&'a Comparison>,
+        scope: impl FnOnce(&mut Query<'a>),
+    ) -> Result<(Query<'a>, Ordering), StoreError> {
+        // Bound first, since the keys of the order are selected first.
+        let mut query = Query::new(postgres, "SELECT ");
+        let ordering = Ordering::new(&mut query, self.fields, &search.order)?;
+        query.text(&format!("{}{} FROM ", self.columns, ordering.columns()));
+        if let (Some(_), Some(metrics)) = (first, self.fields.metrics) {
+            // To SQLite this is the order to go in.
+            query.text(&format!("{} x CROSS JOIN ", metrics.table));
+        }
+        query.text(&format!("{}{} WHERE ", self.table, ordering.joins()));
+        if let Some(Comparison { field, operator, value }) = first {
+            let (metrics, key) = self.fields.keyed(field)?;
+            query.text(&metrics.join("x"));
+            query.arg(key);
+            query.text(" AND ");
+            query.compare_metric(*operator, value);
+            query.text(" AND ");
+        }
+        scope(&mut query);
+        query.conditions(self.fields, search)?;
+        ordering.page(&mut query, search)?;
+        Ok((query, ordering))
+    }
+
+    /// Returns a comparison with a metric that few records pass, if the filter has one.
+    ///
+    /// Going by time and asking each record finds a page at once where many pass, and asks every record where few do;
+    /// with the index of values it is the other way around. To count a few thousand entries of it costs next to nothing.
+    async fn rare<'a>(&self, tx: &mut Tx, search: &'a Search) -> Result<Option<&'a Comparison>, StoreError> {
+        let metrics = search.filter.iter().filter(|Comparison { field, operator, value: _ }| {
+            matches!(field, Field::Metric(_)) && *operator != Operator::NotEqual
+        });
+        for comparison in metrics.take(PROBES) {
+            let (metrics, key) = self.fields.keyed(&comparison.field)?;
+            let mut query = Query::new(
+                tx.is_postgres(),
+                &format!("SELECT COUNT(*) FROM (SELECT 1 FROM {} x WHERE x.key = ", metrics.table),
+            );
+            query.arg(key);
+            query.text(" AND ");
+            query.compare("x.value", comparison.operator, &comparison.value);
+            query.text(" LIMIT ");
+            query.arg(FEW + 1);
+            query.text(") few");
+            let rows = query.rows(tx).await?;
+            let count = rows.first().map_or(Ok(0), |row| row.int(0))?;
+            if count <= FEW {
+                return Ok(Some(comparison));
+            }
+        }
+        Ok(None)
     }
 }

@@ -6,7 +6,7 @@ use windlass_kinds::{
     record::{Actor, AttemptState, LedgerKind, Run, RunData, RunStatus},
 };
 
-use super::{Columns, Find, Holds, Keyed, Refusal, Subject, experiment_number};
+use super::{Columns, Find, Holds, Keyed, Query, Refusal, Subject, experiment_number};
 use crate::{
     StoreError, Tx,
     tx::{Row, args},
@@ -275,6 +275,16 @@ impl Tx {
         Ok(self.runs_page(project, experiments, search).await?.items)
     }
 
+    /// Returns how the database would carry out [`Tx::runs_search`], line by line, for whoever wonders at what it costs.
+    pub async fn runs_search_plan(
+        &mut self,
+        project: &Name,
+        experiments: &[ExperimentId],
+        search: &Search,
+    ) -> Result<Vec<String>, StoreError> {
+        FIND.plan(self, search, scope(project, experiments, search)).await
+    }
+
     /// As [`Tx::runs_search`], with the place at which the next page begins.
     pub async fn runs_page(
         &mut self,
@@ -282,20 +292,27 @@ impl Tx {
         experiments: &[ExperimentId],
         search: &Search,
     ) -> Result<Page<(Run, RunData)>, StoreError> {
-        let numbers: Vec<i64> = experiments.iter().filter_map(|id| id.as_str().parse().ok()).collect();
-        let found = FIND
-            .rows(self, search, |query| {
-                query.text("r.project = ");
-                query.arg(project.to_string());
-                query.text(" AND r.experiment IN ");
-                query.list(numbers);
-                query.lifecycle(" AND r.deleted = ", search.lifecycle);
-            })
-            .await?;
+        let found = FIND.rows_by_metric(self, search, scope(project, experiments, search)).await?;
         let runs = found.items.iter().map(|row| Ok(run_of(row)?.0)).collect::<Result<Vec<Run>, StoreError>>()?;
         let ids: Vec<&RunId> = runs.iter().map(|run| &run.id).collect();
         let data = self.run_data_of(&ids).await?;
         Ok(Page { items: runs.into_iter().zip(data).collect(), next: found.next })
+    }
+}
+
+/// Returns what every run must be that a search finds.
+fn scope<'a>(project: &Name, experiments: &[ExperimentId], search: &'a Search) -> impl FnOnce(&mut Query<'a>) {
+    let numbers: Vec<i64> = experiments.iter().filter_map(|id| id.as_str().parse().ok()).collect();
+    let project = project.to_string();
+    move |query| {
+        query.text("r.project = ");
+        query.arg(project);
+        // Runs of several experiments are found by an index of their times: the sign keeps SQLite from taking one
+        // experiment after the other and sorting all their runs. PostgreSQL knows how many there are.
+        let plain = query.is_postgres() || numbers.len() == 1;
+        query.text(if plain { " AND r.experiment IN " } else { " AND +r.experiment IN " });
+        query.list(numbers);
+        query.lifecycle(" AND r.deleted = ", search.lifecycle);
     }
 }
 

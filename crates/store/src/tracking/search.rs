@@ -307,6 +307,13 @@ impl<'a> Query<'a> {
         tx.execute(AssertSqlSafe(self.sql), self.args).await
     }
 
+    /// Returns how the database would carry it out, line by line.
+    pub(super) async fn plan(self, tx: &mut Tx) -> Result<Vec<String>, StoreError> {
+        let (explain, column) = if self.postgres { ("EXPLAIN", 0) } else { ("EXPLAIN QUERY PLAN", 3) };
+        let rows = tx.rows(AssertSqlSafe(format!("{explain} {}", self.sql)), self.args).await?;
+        rows.iter().map(|row| row.text(column)).collect()
+    }
+
     /// Runs it.
     pub(crate) async fn rows(self, tx: &mut Tx) -> Result<Vec<Row>, StoreError> {
         tx.rows(AssertSqlSafe(self.sql), self.args).await

@@ -10,6 +10,8 @@ mod labels;
 mod lease;
 mod ledger;
 mod ledger_tracking;
+mod paging;
+mod plans;
 mod postgres;
 mod queues;
 mod records;

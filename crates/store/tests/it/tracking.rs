@@ -2,7 +2,7 @@
 
 use windlass_kinds::{
     AttemptId, Digest, ExperimentId, LoggedModelId, Micros, RunId,
-    filter::{Attribute, Comparison, Field, Filter, Lifecycle, Operator, Order, Search, Value},
+    filter::{Attribute, Comparison, Field, Filter, Lifecycle, Operator, Order, Search, Start, Value},
     record::{Actor, Artifact, LedgerKind, LoggedModel, LoggedModelStatus, MetricPoint, Run, RunStatus},
 };
 use windlass_store::{
@@ -293,7 +293,8 @@ store_tests! {
         let cases = [
             (vec![], vec!["r1", "r2"]),
             (compare(loss.clone(), Operator::Less, Value::Number(1.0)), vec!["r1"]),
-            (compare(loss.clone(), Operator::NotEqual, Value::Number(1.0)), vec!["r1"]),
+            // NaN differs from everything.
+            (compare(loss.clone(), Operator::NotEqual, Value::Number(1.0)), vec!["r1", "r2"]),
             (compare(kind.clone(), Operator::Like, text("t%")), vec![]),
             (compare(kind.clone(), Operator::ILike, text("t%")), vec!["r1"]),
             (compare(kind.clone(), Operator::NotEqual, text("Tree")), vec!["r2"]),
@@ -317,7 +318,7 @@ store_tests! {
         assert_eq!(found(&store, &experiment, order(kind, false)).await, ["r2", "r1"]);
         let all = Search { lifecycle: Lifecycle::All, limit: 10, ..Search::default() };
         assert_eq!(found(&store, &experiment, all).await.len(), 3);
-        let second = Search { offset: 1, limit: 1, ..Search::default() };
+        let second = Search { start: Start::Behind(1), limit: 1, ..Search::default() };
         assert_eq!(found(&store, &experiment, second).await, ["r2"]);
         let wrong = Search { filter: compare(Field::Attribute(Attribute::Version), Operator::Equal, Value::Number(1.0)), limit: 1, ..Search::default() };
         let answer = store
