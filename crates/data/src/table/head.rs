@@ -75,7 +75,7 @@ impl parquet::ColumnSink for Sink {
         Ok(chosen)
     }
 
-    fn rows(&self) -> u64 {
+    fn most_rows(&self) -> u64 {
         self.wanted
     }
 

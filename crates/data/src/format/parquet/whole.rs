@@ -14,7 +14,7 @@ pub(crate) trait ColumnSink {
     fn columns(&mut self, found: &[FoundColumn], rows: u64) -> Result<Vec<usize>, String>;
 
     /// Returns how many rows it wants at most, from the first on.
-    fn rows(&self) -> u64 {
+    fn most_rows(&self) -> u64 {
         u64::MAX
     }
 
@@ -45,8 +45,8 @@ fn read(file: &Arc<File>, size: u64, sink: &mut impl ColumnSink) -> Result<u64, 
     let wanted = sink.columns(&found, rows)?;
     let mut first_row = 0;
     for (group, row_group) in metadata.row_groups().iter().enumerate() {
-        let rows = u64::try_from(row_group.num_rows()).unwrap_or(0).min(sink.rows().saturating_sub(first_row));
-        if first_row >= sink.rows() {
+        let rows = u64::try_from(row_group.num_rows()).unwrap_or(0).min(sink.most_rows().saturating_sub(first_row));
+        if first_row >= sink.most_rows() {
             break;
         }
         let group = Group { file, row_group, group, data_end, leaves: &leaves, first_row, rows };
