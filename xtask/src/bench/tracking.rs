@@ -1,4 +1,4 @@
-//! What a metric costs the server, beside `mlflow server` with SQLite, by the same client.
+//! What tracking costs the server, beside `mlflow server` with SQLite: the same calls to both, in one run.
 
 use std::{
     fs,
@@ -8,15 +8,24 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
 
 use super::{Bench, Line, Peer, Serving, answers, proc};
 use crate::{setup, shell};
 
-const CALLS: u32 = 2000;
-const PEER_CALLS: u32 = 500;
+/// How many runs there are to search.
+const RUNS: u32 = 1000;
 
-/// Logs metrics one by one to both servers.
+/// What is promised: how many times less processor a call takes than the peer's.
+const PROMISED: [(&str, f64); 4] = [
+    ("log_metric", 100.0),
+    ("log_batch of 1,000 metrics", 100.0),
+    ("search of 1,000 runs", 50.0),
+    ("history of 3,300 points", 50.0),
+];
+
+/// Makes the same calls to both servers.
 pub(super) fn run(bench: &Bench) -> Result<Vec<Line>> {
     let python = setup::environment().join("bin/python");
     ensure!(python.exists(), "there is no {}; cargo xtask test set-up", python.display());
@@ -24,29 +33,36 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<Line>> {
     let data = folder.join(".windlass");
     let serving = Serving::start(bench.up(&folder)?, &data)?;
     let token = fs::read_to_string(data.join("token"))?;
-    let own = cost(&python, &serving, CALLS, Some(token.trim()))?;
+    let own = costs(&python, &serving, Some(token.trim()))?;
+    let memory = proc::resident(serving.child.id())?;
     drop(serving);
-    let peer = cost(&python, &mlflow(&python, &bench.fresh("mlflow")?)?.0, PEER_CALLS, None)?;
-    println!("log_metric: {own:.3} ms here, {peer:.3} ms by mlflow server");
-    Ok(vec![Line::times("less processor per log_metric than mlflow", peer / own, 50.0)])
+    let peer = costs(&python, &mlflow(&python, &bench.fresh("mlflow")?)?.0, None)?;
+    println!("{:<30} {:>24} {:>30} {:>8}", "", "cpu here (p50, p99) ms", "mlflow server", "less by");
+    let calls = own.as_object().context("no measurements")?;
+    let mut lines = vec![Line::below("memory after all of it", memory, 80.0, "MB")];
+    for (name, here) in calls {
+        let number = |of: &Value, what: &str| of[what].as_f64().unwrap_or(f64::NAN);
+        let shown =
+            |of: &Value| format!("{:.3} ({:.1}, {:.1})", number(of, "cpu"), number(of, "p50"), number(of, "p99"));
+        let ratio = number(&peer[name], "cpu") / number(here, "cpu");
+        println!("{name:<30} {:>24} {:>30} {ratio:>6.0} x", shown(here), shown(&peer[name]));
+        if let Some((_, promised)) = PROMISED.iter().find(|(known, _)| known == name) {
+            lines.push(Line::times(&format!("less processor for {name}"), ratio, *promised));
+        }
+    }
+    Ok(lines)
 }
 
-/// Returns the server's processor time for one call, in milliseconds.
-fn cost(python: &Path, serving: &Serving, calls: u32, token: Option<&str>) -> Result<f64> {
-    let client = |calls: u32| {
-        let mut command = Command::new(python);
-        command.arg(shell::root().join("tests/bench/log_metric.py")).arg(calls.to_string());
-        command.env("MLFLOW_TRACKING_URI", format!("http://{}", serving.address));
-        if let Some(token) = token {
-            command.env("MLFLOW_TRACKING_TOKEN", token);
-        }
-        shell::read(&mut command)
-    };
-    client(10)?;
-    let before = proc::tree_time(serving.child.id())?;
-    client(calls)?;
-    let spent = proc::tree_time(serving.child.id())?.saturating_sub(before);
-    Ok(spent.as_secs_f64() * 1000.0 / f64::from(calls))
+/// Returns what the calls cost a server, by their names.
+fn costs(python: &Path, serving: &Serving, token: Option<&str>) -> Result<Value> {
+    let mut command = Command::new(python);
+    command.arg(shell::root().join("tests/bench/tracking.py"));
+    command.args([serving.child.id().to_string(), RUNS.to_string()]);
+    command.env("MLFLOW_TRACKING_URI", format!("http://{}", serving.address));
+    if let Some(token) = token {
+        command.env("MLFLOW_TRACKING_TOKEN", token);
+    }
+    serde_json::from_str(&shell::read(&mut command)?).context("the measurements are no JSON")
 }
 
 fn mlflow(python: &Path, folder: &Path) -> Result<Peer> {
