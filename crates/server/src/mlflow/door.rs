@@ -46,7 +46,7 @@ impl Door {
             return Ok(());
         }
         Err(Error::forbidden(format!(
-            "{} may not do that; ask a maintainer for a token with a higher role",
+            "{} may not do that; ask an admin for a token with a higher role",
             self.principal.actor
         )))
     }

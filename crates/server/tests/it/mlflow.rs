@@ -67,9 +67,11 @@ store_tests! {
         let address = server.listen().await;
         let (_, run) = begin(&server).await;
         let host = format!("Host: {address}");
-        let known = format!("{host}\r\nAuthorization: Bearer {}", token("maintainer"));
-        let viewer = format!("{host}\r\nAuthorization: Bearer {}", token("viewer"));
-        let text = format!("{known}\r\nContent-Type: text/plain");
+        let json = "Content-Type: application/json";
+        let known = format!("{host}\r\n{json}\r\nAuthorization: Bearer {}", token("maintainer"));
+        let viewer = format!("{host}\r\n{json}\r\nAuthorization: Bearer {}", token("viewer"));
+        let text = known.replace("application/json", "text/plain");
+        let untold = known.replace(&format!("{json}\r\n"), "");
         let elsewhere = known.replace(&host, "Host: elsewhere.example");
         let point = json!({"run_id": run, "key": "loss", "value": 0.5, "timestamp": 1, "step": 1}).to_string();
         let list = json!({"run_id": run, "metrics": [{"key": "a", "value": 1, "timestamp": 1, "step": 0}]}).to_string();
@@ -83,6 +85,7 @@ store_tests! {
             ("log-metric", &known, "{", "400 Bad Request"),
             ("log-metric", &known, "", "400 Bad Request"),
             ("log-metric", &text, point.as_str(), "400 Bad Request"),
+            ("log-metric", &untold, point.as_str(), "400 Bad Request"),
             ("log-metric", &viewer, point.as_str(), "403 Forbidden"),
             ("log-metric", &host, point.as_str(), "401 Unauthorized"),
             ("log-metric", &elsewhere, point.as_str(), "403 Forbidden"),
@@ -274,11 +277,6 @@ store_tests! {
                 (400, BAD, "This name would resolve to 'a/b'"),
             ),
             (
-                "runs/log-parameter",
-                json!({"run_id": r, "key": "q", "value": "x".repeat(6001)}),
-                (400, BAD, "'Param value' exceeds the maximum length of 6000 characters"),
-            ),
-            (
                 "runs/set-tag",
                 json!({"run_id": r, "value": "t"}),
                 (400, BAD, "Missing value for required parameter 'key'."),
@@ -288,7 +286,6 @@ store_tests! {
                 json!({"run_id": r, "key": "none"}),
                 (404, GONE, "No tag with name: none in run with id"),
             ),
-            ("runs/log-batch", json!({"run_id": r, "params": [{"key": "k", "value": "x".repeat(1_000_000)}]}), (400, BAD, "Batched logging API requests must be at most 1000000 bytes, got a request of size 1000")),
             ("runs/log-batch", json!({}), (400, BAD, "Missing value for required parameter 'run_id'.")),
             (
                 "runs/log-batch",
@@ -327,9 +324,8 @@ store_tests! {
                     "Changing param values is not allowed. Params were already logged='[{'key': 'p', 'old_value': '1', 'new_value': '9'}]' for run ID=",
                 ),
             ),
-            ("runs/log-batch", json!({"run_id": r, "metrics": [5]}), (400, BAD, "not the expected JSON")),
+            ("runs/log-batch", json!({"run_id": r, "metrics": [5]}), (400, BAD, "Invalid value 5 for parameter 'metrics[0]' supplied:")),
             ("runs/update", json!({"run_id": "nope", "status": "FINISHED"}), (404, GONE, "Run with id=nope not found")),
-            ("runs/update", json!({"run_id": r, "status": "BOGUS"}), (400, BAD, "for parameter 'status' supplied")),
             (
                 "runs/search",
                 json!({"experiment_ids": [e], "max_results": 0}),
@@ -709,13 +705,14 @@ store_tests! {
             "PUT",
             &format!("{files}/nope/none"),
             json!("hi"),
-            (404, GONE, "No run or logged model owns the path"),
+            (404, GONE, "No run, logged model or trace owns the path"),
         )
         .await;
         refused(&server, "GET", &format!("{files}/{root}/none"), Value::Null, (404, GONE, "No such artifact:")).await;
         let (status, _) = server.send(&maintainer, "DELETE", &format!("{files}/{root}/d"), Vec::new()).await;
         assert_eq!(status, StatusCode::OK);
-        refused(&server, "DELETE", &format!("{files}/{root}/d"), Value::Null, (404, GONE, "No such artifact:")).await;
+        let (status, _) = server.send(&maintainer, "DELETE", &format!("{files}/{root}/d"), Vec::new()).await;
+        assert_eq!(status, 200, "what is gone may be deleted again");
     }
 
     async fn roles_are_held(store) {
@@ -809,7 +806,7 @@ store_tests! {
         assert_eq!(found["registered_model"]["aliases"], json!([{"alias": "best", "version": "1"}]));
         assert_eq!(found["registered_model"]["latest_versions"][0]["version"], "2");
         let uri = get(&server, "model-versions/get-download-uri?name=m&version=1").await;
-        assert_eq!(uri["artifact_uri"], format!("mlflow-artifacts:/{root}/model"));
+        assert_eq!(uri["artifact_uri"], format!("runs:/{own}/model"));
         let path = "/model-versions/get-artifact?name=m&version=1&path=MLmodel";
         assert_eq!(server.send(&token("viewer"), "GET", path, Vec::new()).await.1, b"flavors: {}");
         let sealed = "It is sealed: the pipeline attempt it belongs to has ended.";
