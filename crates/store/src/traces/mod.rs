@@ -2,7 +2,8 @@
 //!
 //! Ids of traces come from clients and are unique within a project; inside, a trace is a number. A trace is told in two
 //! ways, in any order and in pieces: by its client as a whole ([`Tx::trace_put`]), which settles what it says, and by its
-//! spans ([`Tx::spans_put`]), from which the rest follows. The words of a dialect are the server's business.
+//! spans ([`Tx::spans_put`]), from which the rest follows. The words of a dialect are the server's business,
+//! apart from a few keys of notes and tags by which filters ask for what has a place of its own here (in `search`).
 
 mod assessment;
 mod label;
