@@ -141,6 +141,9 @@ fn number_of(value: &f64) -> String {
     number(*value)
 }
 
+/// A line of a table: its name, and what it says of a side.
+type Line<'a> = (&'a str, &'a dyn Fn(&Side) -> Markup);
+
 fn about(sides: &[Side; 2], viewer: &Viewer) -> Markup {
     let link = |side: &Side| html! { a href=(viewer.links.version(&side.version.model, side.version.version)) { "version " (side.version.version) } };
     let run = |side: &Side| html! { @match &side.version.run { Some(run) => { a href=(links::tracking(run)) { code { (run) } } } None => { (nothing()) } } };
@@ -155,7 +158,7 @@ fn about(sides: &[Side; 2], viewer: &Viewer) -> Markup {
             }
         }
     };
-    let lines: [(&str, &dyn Fn(&Side) -> Markup); 5] = [
+    let lines: [Line<'_>; 5] = [
         ("version", &link),
         ("made", &|side| instant(side.version.created_at)),
         ("tracking run", &run),

@@ -37,8 +37,11 @@ const SIDE_BY_SIDE_MOST: usize = 12;
 /// The runs, with what they hold and their curves: a metric, and the points of each run that has it.
 struct Compared {
     runs: Vec<(Run, RunData)>,
-    curves: Vec<(String, Vec<(usize, Vec<MetricPoint>)>)>,
+    curves: Vec<(String, OfRuns)>,
 }
+
+/// The points of a metric by the places of the runs that have it.
+type OfRuns = Vec<(usize, Vec<MetricPoint>)>;
 
 async fn read(tx: &mut Tx, project: &windlass_kinds::Name, ids: &[RunId], named: &str) -> Result<Compared, StoreError> {
     let mut runs = Vec::new();
@@ -113,6 +116,9 @@ pub(in super::super) async fn show(viewer: Viewer, pairs: Pairs) -> Result<Marku
     Ok(page.show(&viewer, body))
 }
 
+/// Which columns belong to a part of the table.
+type Wanted = fn(&Column) -> bool;
+
 /// Returns whether runs differ in a column.
 fn differs(runs: &[(Run, RunData)], column: &Column) -> bool {
     let value = |(run, data): &(Run, RunData)| match column {
@@ -135,7 +141,7 @@ fn cell(column: &Column, run: &Run, data: &RunData, differs: bool) -> Markup {
 fn differences(runs: &[(Run, RunData)], columns: &[Column], pairs: &Pairs, path: &str) -> Markup {
     let all = pairs.get("only") != Some("differences");
     let other = if all { Some("differences") } else { None };
-    let kinds: [(&str, fn(&Column) -> bool); 3] = [
+    let kinds: [(&str, Wanted); 3] = [
         ("params", |column| matches!(column, Column::Param(_))),
         ("metrics", |column| matches!(column, Column::Metric(_))),
         ("tags", |column| matches!(column, Column::Tag(_))),
@@ -196,7 +202,7 @@ fn curve_controls(pairs: &Pairs, path: &str) -> Markup {
 fn curves(compared: &Compared, pairs: &Pairs) -> Markup {
     let drawn = Drawn::of(pairs);
     // Over the time of day runs of different days would be far apart; that is what was asked for, then.
-    let plot = |(key, of_runs): &(String, Vec<(usize, Vec<MetricPoint>)>)| {
+    let plot = |(key, of_runs): &(String, OfRuns)| {
         let series = of_runs.iter().map(|(place, points)| {
             let run = &compared.runs[*place].0;
             series(shortened(name_of(run)), *place, points, run.start_ms, drawn.axis)
