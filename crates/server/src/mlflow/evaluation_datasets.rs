@@ -19,6 +19,7 @@ pub(super) use records::{delete as records_delete, list as records_list, merge a
 use super::{
     door::Door,
     error::{Error, Result},
+    experiments::ensure_default,
     filter::{self, Entity},
     names, page,
     request::{Asked, Check, Kind, Message, Shape},
@@ -323,6 +324,9 @@ pub(super) async fn experiments_add(
     Asked(body): Asked<Which>,
 ) -> Result<Json<One>> {
     let dataset = in_use(&door, &id).await?;
+    if body.experiment_ids.iter().any(|experiment| experiment == "0") {
+        ensure_default(&door).await?;
+    }
     let args = (door.project().clone(), dataset.id, ids(body.experiment_ids), door.now().millis());
     let missing = door
         .write(args, |tx, a| Box::pin(async move { tx.evaluation_experiments_add(&a.0, &a.1, &a.2, a.3).await }))

@@ -56,8 +56,10 @@ pub(super) async fn server_info(State(state): State<AppState>) -> Json<ServerInf
 }
 
 /// Parts of MLflow's surface that are known and not served, by a piece of their paths; the first that fits is named.
-const UNSERVED: [(&str, &str); 10] = [
-    ("/mlflow/scorers", "scorers"),
+const UNSERVED: [(&str, &str); 12] = [
+    ("/mlflow/scorer", "scorers"),
+    ("/mlflow/genai/", "evaluation on the server"),
+    ("/mlflow/demo/", "demonstration data"),
     ("/mlflow/label-schemas", "label schemas"),
     ("/mlflow/review-queues", "review queues"),
     ("/mlflow/issues", "issues"),

@@ -32,8 +32,13 @@ pub(super) fn form(url: &str, allowed: &Allowed) -> Result<(), String> {
 /// Returns what is said of a URL that leads nowhere, or to where users' URLs may not.
 pub(super) fn refusal(url: &str, error: NetError) -> String {
     match error {
-        NetError::Refused { url: _, host, why } => {
-            format!("Webhook URL must not resolve to a non-public IP address. {host} is {why}.")
+        NetError::Refused { url: _, host, why: _ } => {
+            // A name comes with the address that it stands for in brackets.
+            let (host, address) = match host.split_once(" (") {
+                Some((name, address)) => (name, address.trim_end_matches(')')),
+                None => (host.as_str(), host.as_str()),
+            };
+            format!("Webhook URL must not resolve to a non-public IP address. '{host}' resolves to {address}.")
         }
         NetError::Lookup { host, source } => format!("Cannot resolve Webhook URL hostname '{host}': {source}"),
         _ => format!("Invalid webhook URL '{}'", windlass_net::mask(url)),
@@ -43,6 +48,17 @@ pub(super) fn refusal(url: &str, error: NetError) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn refusals_name_host_and_address() {
+        for (host, said) in [
+            ("127.0.0.1", "'127.0.0.1' resolves to 127.0.0.1."),
+            ("hooks.lan (10.0.0.1)", "'hooks.lan' resolves to 10.0.0.1."),
+        ] {
+            let error = NetError::Refused { url: String::new(), host: host.to_owned(), why: "private" };
+            assert!(refusal("https://x", error).ends_with(said), "{host}");
+        }
+    }
 
     #[test]
     fn forms_are_judged() {
