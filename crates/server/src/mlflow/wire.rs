@@ -214,6 +214,11 @@ impl<T> Default for List<T> {
 }
 
 impl<T> List<T> {
+    /// Returns the items; an absent list is a mistake, an empty one is not.
+    pub(super) fn required(self, name: &str) -> Result<Vec<T>> {
+        self.0.required(name)
+    }
+
     /// Returns the items; none where the list is absent.
     pub(super) fn items(self, name: &str) -> Result<Vec<T>> {
         Ok(self.0.optional(name)?.unwrap_or_default())
@@ -316,8 +321,6 @@ pub(super) fn pairs(list: List<Pair>, name: &'static str) -> Result<Vec<(String,
         .collect()
 }
 
-/// The largest batch of metrics, params and tags, in bytes.
-const BATCH_CAP: usize = 1_000_000;
 /// How deeply JSON may nest.
 const DEPTH: usize = 64;
 
@@ -330,24 +333,6 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Body<T> {
     async fn from_request(request: Request, state: &AppState) -> Result<Self> {
         let cap = state.settings.body_cap;
         parse(&bytes(request, cap).await?, cap).map(Self)
-    }
-}
-
-/// As [`Body`], with MLflow's own limit for batches.
-pub(super) struct Batch<T>(pub(super) T);
-
-impl<T: DeserializeOwned> FromRequest<AppState> for Batch<T> {
-    type Rejection = Error;
-
-    async fn from_request(request: Request, state: &AppState) -> Result<Self> {
-        let bytes = bytes(request, state.settings.body_cap).await?;
-        if bytes.len() > BATCH_CAP {
-            return Err(Error::invalid(format!(
-                "Batched logging API requests must be at most {BATCH_CAP} bytes, got a request of size {}.",
-                bytes.len()
-            )));
-        }
-        parse(&bytes, BATCH_CAP).map(Self)
     }
 }
 

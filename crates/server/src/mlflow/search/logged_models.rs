@@ -93,7 +93,7 @@ pub(in super::super) struct Found {
 
 pub(in super::super) async fn search(door: Door, Body(asked): Body<Asked>) -> Result<Json<Found>> {
     door.may(Operation::ReadTracking)?;
-    let experiments = asked.experiment_ids.items("experiment_ids")?;
+    let experiments = asked.experiment_ids.required("experiment_ids")?;
     let filter = asked.filter.or_empty("filter")?;
     let mut on = Vec::new();
     for dataset in asked.datasets.items("datasets")? {
