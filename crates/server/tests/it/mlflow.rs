@@ -484,11 +484,7 @@ store_tests! {
                 (404, GONE, "Run with id=nope not found"),
             ),
             ("runs/log-model", json!({"run_id": r}), (400, BAD, "Missing value for required parameter 'model_json'.")),
-            ("model-versions/transition-stage", json!({"name": "m"}), (501, "NOT_IMPLEMENTED", "stages")),
-            ("webhooks", json!({}), (501, "NOT_IMPLEMENTED", "webhooks")),
             ("nope/nope", json!({}), (404, "ENDPOINT_NOT_FOUND", "/api/2.0/mlflow/nope/nope")),
-            ("/api/3.0/mlflow/traces", json!({}), (501, "NOT_IMPLEMENTED", "traces")),
-            ("/v1/traces", json!({}), (501, "NOT_IMPLEMENTED", "traces")),
             ("/ajax-api/3.0/mlflow/gateway/secrets/create", json!({}), (501, "NOT_IMPLEMENTED", "the AI gateway")),
         ];
         for (path, body, expected) in cases {
