@@ -79,7 +79,11 @@ impl Client {
     /// Asks for the bytes at a path, of at most `max`.
     pub async fn get_bytes(&self, path: &str, max: u64) -> Result<Vec<u8>, ClientError> {
         let response = self.request(Method::GET, path).send().await?;
-        if response.status().is_success() { Ok(response.bytes_capped(max).await?) } else { Err(refusal(response).await) }
+        if response.status().is_success() {
+            Ok(response.bytes_capped(max).await?)
+        } else {
+            Err(refusal(response).await)
+        }
     }
 
     /// Sends a value to a path. Not asked twice on trouble; requests that may be repeated carry their identity.

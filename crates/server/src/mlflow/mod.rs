@@ -40,11 +40,11 @@ use axum::{
     routing::{any, delete, get, patch, post, put},
 };
 
-pub(crate) use moved::{is_artifact_path, packed};
-pub(crate) use short_way::{answer_short, is_short};
 pub(crate) use filter::{Entity as FilterEntity, parse as parse_filter};
-pub(crate) use show::{model_root, run_root};
+pub(crate) use moved::{is_artifact_path, packed};
 pub(crate) use multipart::PartKey;
+pub(crate) use short_way::{answer_short, is_short};
+pub(crate) use show::{model_root, run_root};
 pub use webhooks::WebhookCourier;
 
 use crate::{error::ApiError, routes::Routes};
@@ -131,10 +131,7 @@ fn tracking() -> Routes {
                 .post(registered_models::alias_set)
                 .delete(registered_models::alias_delete),
         )
-        .route(
-            "/registered-models/get-latest-versions",
-            get(registered_models::latest).post(registered_models::latest),
-        )
+        .route("/registered-models/get-latest-versions", get(registered_models::latest).post(registered_models::latest))
         .route("/model-versions/create", post(model_versions::create))
         .route("/model-versions/get", get(model_versions::read))
         .route("/model-versions/search", get(search::model_versions::search))
@@ -188,9 +185,18 @@ fn files() -> Routes {
 
 /// Returns whether a path belongs to the dialect.
 pub(crate) fn is_mlflow_path(path: &str) -> bool {
-    ["/api/2.0/", "/api/2.0mlflow/", "/api/3.0/", "/ajax-api/", "/get-artifact", "/model-versions/", "/v1/traces", "/graphql"]
-        .iter()
-        .any(|prefix| path.starts_with(prefix))
+    [
+        "/api/2.0/",
+        "/api/2.0mlflow/",
+        "/api/3.0/",
+        "/ajax-api/",
+        "/get-artifact",
+        "/model-versions/",
+        "/v1/traces",
+        "/graphql",
+    ]
+    .iter()
+    .any(|prefix| path.starts_with(prefix))
 }
 
 /// Refuses a method that a path of the dialect does not have.

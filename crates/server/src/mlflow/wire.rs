@@ -290,19 +290,17 @@ pub(super) struct Pair {
 
 /// Where a parameter stands in a body: put into words only when something is wrong with it.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Place {
-    /// At the top.
-    Top(&'static str),
-    /// In an item of a list: the list, the item's place, the parameter.
-    Item(&'static str, usize, &'static str),
+struct Place {
+    list: &'static str,
+    /// The item's place in it.
+    item: usize,
+    parameter: &'static str,
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Top(name) => f.write_str(name),
-            Self::Item(list, place, name) => write!(f, "{list}[{place}].{name}"),
-        }
+        let Self { list, item, parameter } = self;
+        write!(f, "{list}[{item}].{parameter}")
     }
 }
 
@@ -311,7 +309,7 @@ pub(super) fn pairs(list: List<Pair>, name: &'static str) -> Result<Vec<(String,
     let pairs = list.items(name)?.into_iter().enumerate();
     pairs
         .map(|(place, pair)| {
-            let key = pair.key.text(Place::Item(name, place, "key"))?;
+            let key = pair.key.text(Place { list: name, item: place, parameter: "key" })?;
             let value = match pair.value {
                 Field::Is(value) => value,
                 Field::Absent | Field::Mistyped(..) => String::new(),

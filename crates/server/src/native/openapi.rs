@@ -72,7 +72,10 @@ const CALLS: &[Call] = &[
     call(
         "get",
         "/runs/{run}/steps/{step}/log",
-        Query(&[("offset", "integer", "From this byte on"), ("attempt", "integer", "Of this attempt; else the newest")]),
+        Query(&[
+            ("offset", "integer", "From this byte on"),
+            ("attempt", "integer", "Of this attempt; else the newest"),
+        ]),
         "Read the log of a step",
     ),
     call("get", "/endpoints", Nothing, "List endpoints and what they serve"),
@@ -84,7 +87,12 @@ const CALLS: &[Call] = &[
     call("get", "/models/{name}/versions/{version}/files", Nothing, "List the files of a model version"),
     call("get", "/models/{name}/versions/{version}/verdicts", Nothing, "List what gates said of a model version"),
     call("post", "/models/{name}/versions/{version}/gate", Body("Alias"), "Measure a version and judge it"),
-    call("post", "/models/{name}/versions/{version}/alias", Body("Alias"), "Point an alias at a version, if its gate lets it"),
+    call(
+        "post",
+        "/models/{name}/versions/{version}/alias",
+        Body("Alias"),
+        "Point an alias at a version, if its gate lets it",
+    ),
     call("get", "/models/{name}/story", Nothing, "Tell the history of a model"),
     call("get", "/monitors/{name}", Nothing, "Read a monitor and what it saw"),
     call("put", "/blobs/{digest}", BLOB, "Upload content, which must have that digest"),

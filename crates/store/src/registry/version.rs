@@ -6,9 +6,7 @@ use serde::Serialize;
 use windlass_kinds::{
     AttemptId, Digest, Micros, Name, RunId, StepRunId,
     filter::{Attribute, Page, Search},
-    record::{
-        Actor, LedgerKind, ModelVersion, PendingVersion, RegistryChange, RegistryFact, VersionStage, is_prompt,
-    },
+    record::{Actor, LedgerKind, ModelVersion, PendingVersion, RegistryChange, RegistryFact, VersionStage, is_prompt},
 };
 
 use crate::{

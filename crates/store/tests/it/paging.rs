@@ -39,7 +39,8 @@ async fn make(store: &Store, number: usize) {
         dataset_name: None,
         dataset_digest: None,
     });
-    let tags = if number % 2 == 0 { vec![("tag".to_owned(), format!("Tag {}", number % 4))] } else { Vec::new() };
+    let tags =
+        if number.is_multiple_of(2) { vec![("tag".to_owned(), format!("Tag {}", number % 4))] } else { Vec::new() };
     let log = RunLog { metrics: metrics.into_iter().collect(), params: Vec::new(), tags };
     store
         .write(move |tx| {

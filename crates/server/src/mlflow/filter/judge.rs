@@ -96,20 +96,19 @@ pub(super) fn judge(case: &Case<'_>, value: Value) -> Result<(Operator, Value), 
             if !among(NUMBERS) {
                 return not_one(TEXTS, "");
             }
-            if entity == Entity::Experiment {
-                if let Value::Number(number) = value {
-                    return Err(fault(format!("Invalid value for numeric attribute '{name}': '{number:?}'")));
-                }
+            if entity == Entity::Experiment
+                && let Value::Number(number) = value
+            {
+                return Err(fault(format!("Invalid value for numeric attribute '{name}': '{number:?}'")));
             }
         }
         (Entity::Experiment | Entity::Run, Of::Attribute(_, false)) if !among(TEXTS) => return not_one(TEXTS, "'"),
         (Entity::Trace, Of::Attribute(_, true)) if !among(NUMBERS) => return not_one(TRACE_TEXTS, ""),
         (Entity::Trace, Of::Attribute(_, false)) if !among(TRACE_TEXTS) => return not_one(TRACE_TEXTS, "'"),
         // Their lists come from attributes that are kept as tags and notes.
+        (Entity::Trace, Of::Tag | Of::Metadata) if matches!(value, Value::List(_)) && among(&["IN", "NOT IN"]) => {}
         (Entity::Trace, Of::Tag | Of::Metadata) if matches!(value, Value::List(_)) => {
-            if !among(&["IN", "NOT IN"]) {
-                return not_one(TRACE_KEYED, "");
-            }
+            return not_one(TRACE_KEYED, "");
         }
         (Entity::Trace, Of::Tag) if !among(TRACE_KEYED) => return not_one(TRACE_KEYED, ""),
         (Entity::Trace, Of::Metadata) if !among(TRACE_KEYED) => return not_one(TRACE_KEYED, "'"),

@@ -52,9 +52,11 @@ fn view(field: wire::Field<String>) -> Lifecycle {
 
 /// Refuses an order that names a field twice.
 fn once(search: &Search, given: &[String]) -> Result<()> {
-    let twice = search.order.iter().enumerate().any(|(place, order)| {
-        search.order[..place].iter().any(|earlier| earlier.field == order.field)
-    });
+    let twice = search
+        .order
+        .iter()
+        .enumerate()
+        .any(|(place, order)| search.order[..place].iter().any(|earlier| earlier.field == order.field));
     if !twice {
         return Ok(());
     }
