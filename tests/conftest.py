@@ -19,6 +19,28 @@ def binary() -> Path:
     return path.resolve()
 
 
+@pytest.fixture(autouse=True)
+def clean_client():
+    """The client keeps where it talks to, and to which experiment, in variables of its own and of the environment: each
+    test leaves them as it found them."""
+    import mlflow
+    from mlflow.tracking import fluent
+    from mlflow.tracking._model_registry import utils as registry
+
+    def variables() -> dict[str, str]:
+        return {name: value for name, value in os.environ.items() if name.startswith("MLFLOW_")}
+
+    before = variables(), mlflow.get_tracking_uri(), registry._registry_uri, fluent._active_experiment_id
+    yield
+    while mlflow.active_run():
+        mlflow.end_run()
+    mlflow.set_tracking_uri(before[1])
+    registry._registry_uri, fluent._active_experiment_id = before[2:]
+    for name in variables():
+        del os.environ[name]
+    os.environ.update(before[0])
+
+
 @pytest.fixture
 def place(binary: Path, tmp_path: Path) -> Place:
     """An empty place of one test."""

@@ -49,6 +49,7 @@ class Place:
     def server(self, *words: str) -> Iterator[str]:
         """Serves until the block ends; gives the address, and sets the client's token for the time."""
         log = self.folder / "server.log"
+        token = os.environ.get("MLFLOW_TRACKING_TOKEN")
         with log.open("w") as file:
             process = subprocess.Popen(
                 [self.binary, "up", "--listen", "127.0.0.1:0", *words],
@@ -61,6 +62,9 @@ class Place:
             yield self._wait_for(process, log)
         finally:
             os.environ.pop("MLFLOW_TRACKING_TOKEN", None)
+            if token is not None:
+                # Of a server around this one.
+                os.environ["MLFLOW_TRACKING_TOKEN"] = token
             process.send_signal(signal.SIGINT)
             code = process.wait(timeout=60)
         assert code == 0, log.read_text()

@@ -72,6 +72,10 @@ def _deep(call: Call, theirs: Answer, ours: Answer) -> bool:
     return isinstance(ours.body, dict) and "levels deep" in ours.body.get("message", "")
 
 
+def _no_json(call: Call, theirs: Answer, ours: Answer) -> bool:
+    return ours.status == 400 and isinstance(ours.body, dict) and ours.body.get("message") == "The request body is not JSON."
+
+
 def _unbounded(call: Call, theirs: Answer, ours: Answer) -> bool:
     """MLflow's columns have these limits too, but SQLite does not hold to them."""
     message = ours.body.get("message", "") if isinstance(ours.body, dict) else ""
@@ -81,6 +85,7 @@ def _unbounded(call: Call, theirs: Answer, ours: Answer) -> bool:
 
 # Each is asked in turn; the first that holds is why a difference is none.
 _REASONS = [
+    ("a body that is no JSON is refused; MLflow takes it for an empty one, and may make a run of it", _no_json),
     ("MLflow's handler fails on its own; we refuse what is wrong", _their_failure),
     ("MLflow lets its database refuse, and quotes it", _quoted_database),
     ("artifacts lie where this server keeps them; nobody chooses where", _location),

@@ -517,7 +517,7 @@ store_tests! {
             ("registered-models/alias?name=m&alias=a", (400, BAD, "Registered model alias a not found.")),
             ("model-versions/get?name=nope&version=1", (404, GONE, "Model Version (name=nope, version=1) not found")),
             ("model-versions/get?name=nope&version=x", (400, BAD, "Parameter 'version' must be an integer, got 'x'.")),
-            ("model-versions/search?filter=foo", (400, BAD, "Invalid clause(s) in filter string: 'foo'")),
+            ("model-versions/search?filter=foo", (400, BAD, "Invalid clause(s) in filter string: foo")),
             ("logged-models/m-nope", (404, GONE, "Logged model with ID 'm-nope' not found.")),
             (
                 "metrics/get-history-bulk-interval?metric_key=m",
