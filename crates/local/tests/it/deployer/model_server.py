@@ -4,6 +4,7 @@ import argparse
 import http.server
 import json
 import os
+import select
 import signal
 import socketserver
 import sys
@@ -74,5 +75,7 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 server = Server(args.socket, Handler)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 print(json.dumps({"ready": True}), flush=True)
-sys.stdin.read()
+# A signal that comes just before a read would wait for its end.
+while not select.select([0], [], [], 0.05)[0] or os.read(0, 4096):
+    pass
 os._exit(0)
