@@ -1,6 +1,8 @@
 """What the end-to-end tests share: the binary, a place it works in, and the example after it was worked through."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,10 +21,10 @@ def binary() -> Path:
     return path.resolve()
 
 
-@pytest.fixture(autouse=True)
-def clean_client():
-    """The client keeps where it talks to, and to which experiment, in variables of its own and of the environment: each
-    test leaves them as it found them."""
+@contextlib.contextmanager
+def client_kept() -> Iterator[None]:
+    """The client keeps where it talks to, and to which experiment, in variables of its own and of the environment; here
+    they are left as they were found."""
     import mlflow
     from mlflow.tracking import fluent
     from mlflow.tracking._model_registry import utils as registry
@@ -39,6 +41,20 @@ def clean_client():
     for name in variables():
         del os.environ[name]
     os.environ.update(before[0])
+
+
+@pytest.fixture(autouse=True, scope="module")
+def clean_after_module() -> Iterator[None]:
+    """What the fixtures of a module set, no other module sees."""
+    with client_kept():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def clean_after_test(clean_after_module) -> Iterator[None]:
+    """What a test sets, no other test sees."""
+    with client_kept():
+        yield
 
 
 @pytest.fixture
@@ -64,10 +80,11 @@ def served(worked: Place):
         yield address
 
 
-@pytest.fixture(scope="session")
-def client(served: str):
+@pytest.fixture
+def client(worked: Place, served: str):
     """The unmodified client, talking to that server."""
     import mlflow
 
     mlflow.set_tracking_uri(served)
+    os.environ["MLFLOW_TRACKING_TOKEN"] = worked.token
     return mlflow.MlflowClient()

@@ -1,9 +1,7 @@
 """Deleting is soft, and `windlass gc` frees for good what nothing needs, beside clients that write."""
 
 import hashlib
-import shutil
 import threading
-from pathlib import Path
 
 import mlflow
 import pytest
@@ -120,21 +118,17 @@ def test_writers_lose_nothing(place: Place):
     assert verified.returncode == 0, verified.stdout
 
 
-def test_the_loop_needs_all_that_it_keeps(worked: Place, tmp_path: Path):
-    place = Place(worked.binary, tmp_path)
-    shutil.copytree(worked.data, place.data)
-    with place.server() as address:
-        before = blobs(place)
-        done = place.read("gc", *NOW)
-        assert (done["runs"], done["experiments"], done["kept"]) == (0, 0, [])
-        assert len(before) - len(blobs(place)) == done["blobs"]
-        mlflow.set_tracking_uri(address)
-        assert mlflow.pyfunc.load_model("models:/flights@champion").metadata is not None
-        for run in place.read("get", "runs"):
-            name = f"{run['pipeline']}-{run['number']}"
-            assert place.run("logs", name).returncode == 0, name
-        assert place.run("model", "files", "flights@1").returncode == 0
-        assert place.run("export", "--canonical").returncode == 0
+def test_the_loop_needs_all_that_it_keeps(worked: Place, client):
+    before = blobs(worked)
+    done = worked.read("gc", *NOW)
+    assert (done["runs"], done["experiments"], done["kept"]) == (0, 0, [])
+    assert len(before) - len(blobs(worked)) == done["blobs"]
+    assert mlflow.pyfunc.load_model("models:/flights@champion").metadata is not None
+    for run in worked.read("get", "runs"):
+        name = f"{run['pipeline']}-{run['number']}"
+        assert worked.run("logs", name).returncode == 0, name
+    assert worked.run("model", "files", "flights@1").returncode == 0
+    assert worked.run("export", "--canonical").returncode == 0
     # Hashes every piece of content that something refers to.
-    verified = place.run("ledger", "verify")
+    verified = worked.run("ledger", "verify")
     assert verified.returncode == 0, verified.stdout
