@@ -167,10 +167,10 @@ def test_a_screen_reader_finds_its_way(site: Site, page: Page):
         assert page.get_by_role("heading", level=1).count() == 1, path
         assert page.get_by_role("navigation", name="Main").count() == 1, path
         nameless = page.eval_on_selector_all(
-            "a, button, input, svg[role], section, [role=region]",
+            "a, button, input:not([type=hidden]), svg[role], section, [role=region]",
             """all => all.filter(one => {
                 const by = one.getAttribute('aria-labelledby');
-                const label = one.id && document.querySelector(`label[for="${one.id}"]`);
+                const label = one.labels?.length && one.labels[0].textContent.trim();
                 const named = by && by.split(' ').every(id => document.getElementById(id)?.textContent.trim());
                 return !(named || label || one.getAttribute('aria-label') || one.textContent.trim());
             }).map(one => one.outerHTML.slice(0, 200))""",

@@ -1,8 +1,8 @@
 //! Freeing blobs of a folder, safely beside writers in this process and in others that share the folder.
 //!
-//! A blob is taken out of sight by a rename into `aside/`, which either happens before a writer of the same bytes looks
-//! (it finds nothing and writes them anew) or after the writer refreshed the file's time. The time is looked at again
-//! after the rename, so a refresh just before it is seen too, and the blob goes back. Whatever a killed process left
+//! Each side first does its own and then looks at what the other did. Who frees renames the blob into `aside/` and then
+//! looks at its time; who writes the same bytes sets the time and then looks whether the blob is still in its place. So
+//! whichever way the two meet, either the blob goes back or the bytes are written anew. Whatever a killed process left
 //! aside comes back when the folder is opened. Whether a blob is needed is not known here.
 
 use std::{
@@ -16,11 +16,12 @@ use windlass_kinds::Digest;
 
 use crate::{BlobEntry, BlobError, FolderStore, folder::sync_parent};
 
-/// Sets the time of a file to now; returns whether it is there.
+/// Sets the time of a file to now; returns whether it is in its place after that.
 pub(crate) fn refresh(path: &Path) -> Result<bool, BlobError> {
     let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
     match utimensat(CWD, path, &Timestamps { last_access: now, last_modification: now }, AtFlags::empty()) {
-        Ok(()) => Ok(true),
+        // The file may have been renamed between the look at its path and the setting of its time.
+        Ok(()) => path.try_exists().map_err(|error| BlobError::io("look at", path, error)),
         Err(rustix::io::Errno::NOENT) => Ok(false),
         Err(error) => Err(BlobError::io("refresh", path, error.into())),
     }
