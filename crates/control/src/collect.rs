@@ -1,10 +1,11 @@
 //! Freeing for good what was deleted long enough ago, and content that nothing refers to.
 //!
-//! First rows, then bytes. A folder's content is needed with the folder: references name its tree alone. Each thing that had been deleted goes in a transaction of its own that looks again whether
+//! First rows, then bytes. Each thing that had been deleted goes in a transaction of its own that looks again whether
 //! something needs it. Content goes last: whatever no reference names and nobody wrote for a while is set aside, looked
 //! for once more, and then discarded or put back, so that writers beside it lose nothing (see `windlass_oci::BlobStore`).
-//! A collection that is killed half-way leaves nothing to mend; the next one goes on. Times come from the machine's
-//! clock, and content that was written "in the future" stays.
+//! A folder's files are needed with the folder: references name its tree alone. A collection that is killed half-way
+//! leaves nothing to mend; the next one goes on. Times come from the machine's clock, and content that was written "in
+//! the future" stays.
 
 use std::{
     collections::{HashMap, HashSet},

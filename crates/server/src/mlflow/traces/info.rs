@@ -40,16 +40,17 @@ const SESSION_MAX: usize = 250;
 /// The most ids of one request.
 const IDS_MAX: usize = 1000;
 
+/// Where a client says that a trace lies: in an experiment, or in what is not served here.
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Location {
-    mlflow_experiment: Option<InExperiment>,
+pub(super) struct Location {
+    pub(super) mlflow_experiment: Option<InExperiment>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct InExperiment {
-    experiment_id: String,
+pub(super) struct InExperiment {
+    pub(super) experiment_id: String,
 }
 
 #[derive(Deserialize, Default)]

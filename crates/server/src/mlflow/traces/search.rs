@@ -9,7 +9,10 @@ use windlass_kinds::{
 };
 use windlass_plan::access::Operation;
 
-use super::show::{self, OldInfo, TraceInfo};
+use super::{
+    info::Location,
+    show::{self, OldInfo, TraceInfo},
+};
 use crate::mlflow::{
     door::Door,
     error::{Error, Result},
@@ -113,18 +116,6 @@ async fn find(door: &Door, asked: Asked) -> Result<(Vec<Trace>, Option<String>)>
         })
         .await?;
     Ok((items, page::next(next, &asked.order)))
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Location {
-    mlflow_experiment: Option<InExperiment>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct InExperiment {
-    experiment_id: String,
 }
 
 #[derive(Deserialize)]
